@@ -1,0 +1,126 @@
+package op
+
+import "fmt"
+
+// Code names what an operation does. The zero Code is no operation.
+type Code uint8
+
+// The operation codes. Each has a row in the table below, a verb on Op of the
+// same name, an encoding in ring/encode.go, a system call in attempt_linux.go
+// and a conformance test; TestTableIsComplete checks it.
+const (
+	None Code = iota
+	Nop
+	Accept
+	Connect
+	Recv
+	Recvv
+	Send
+	Sendv
+	Shutdown
+	Close
+	ReadAt
+	ReadvAt
+	WriteAt
+	WritevAt
+	Fsync
+	Fdatasync
+	OpenAt
+	Poll
+	Timeout
+	Cancel
+	AcceptEach
+	RecvEach
+
+	NumCodes // how many codes there are; not an operation
+)
+
+// Line says in which of a handle's two lines an operation waits its turn.
+// Operations in one line run one after the other (rule 3 of the contract).
+type Line uint8
+
+// The lines.
+const (
+	NoLine  Line = iota // starts at once, in no order
+	InLine              // receives and accepts
+	OutLine             // connect, sends, shutdown
+)
+
+// Way says how an operation is executed where the kernel offers no completion
+// for it: on the epoll engine always, on the ring when its kernel lacks the
+// opcode.
+type Way uint8
+
+// The ways.
+const (
+	ByLoop      Way = iota // the loop itself: no system call
+	Inline                 // a system call that doesn't block
+	ByReadiness            // try, and after EAGAIN wait for the descriptor
+	ByWorker               // a blocking system call on a worker
+)
+
+// Shape says how the loop reads the result of one attempt.
+type Shape uint8
+
+// The shapes.
+const (
+	Plain  Shape = iota // the attempt's result is the operation's
+	Some                // at least one byte; zero bytes are the end of the stream
+	Whole               // goes on until everything has moved
+	Opened              // the result is a new descriptor
+)
+
+// Version is a kernel version.
+type Version struct{ Major, Minor int }
+
+func (v Version) String() string { return fmt.Sprintf("%d.%d", v.Major, v.Minor) }
+
+// Info is a row of the table of operations.
+type Info struct {
+	Name   string  // as its man page calls it
+	Man    string  // the man page it wraps
+	Kernel Version // the first kernel whose io_uring has it; 0.0: needs no opcode
+	Line   Line
+	Way    Way
+	Shape  Shape
+	Write  bool // waits for writability (else readability), and moves data out
+	Vector bool // names a [][]byte
+	Multi  bool // multishot: one submission, many completions
+	Handle bool // needs a handle
+	At     bool // works at an offset of a file
+}
+
+var table = [NumCodes]Info{
+	Nop:       {Name: "nop", Man: "io_uring_prep_nop(3)", Kernel: Version{5, 1}, Way: Inline},
+	Accept:    {Name: "accept", Man: "accept4(2)", Kernel: Version{5, 5}, Line: InLine, Way: ByReadiness, Shape: Opened, Handle: true},
+	Connect:   {Name: "connect", Man: "connect(2)", Kernel: Version{5, 5}, Line: OutLine, Way: ByReadiness, Write: true, Handle: true},
+	Recv:      {Name: "recv", Man: "recv(2)", Kernel: Version{5, 6}, Line: InLine, Way: ByReadiness, Shape: Some, Handle: true},
+	Recvv:     {Name: "recvv", Man: "recvmsg(2)", Kernel: Version{5, 3}, Line: InLine, Way: ByReadiness, Shape: Some, Vector: true, Handle: true},
+	Send:      {Name: "send", Man: "send(2)", Kernel: Version{5, 6}, Line: OutLine, Way: ByReadiness, Shape: Whole, Write: true, Handle: true},
+	Sendv:     {Name: "sendv", Man: "sendmsg(2)", Kernel: Version{5, 3}, Line: OutLine, Way: ByReadiness, Shape: Whole, Write: true, Vector: true, Handle: true},
+	Shutdown:  {Name: "shutdown", Man: "shutdown(2)", Kernel: Version{5, 11}, Line: OutLine, Way: Inline, Handle: true},
+	Close:     {Name: "close", Man: "close(2)", Kernel: Version{5, 6}, Way: ByWorker, Handle: true},
+	ReadAt:    {Name: "read", Man: "pread(2)", Kernel: Version{5, 6}, Way: ByWorker, Shape: Whole, Handle: true, At: true},
+	ReadvAt:   {Name: "readv", Man: "preadv(2)", Kernel: Version{5, 1}, Way: ByWorker, Shape: Whole, Vector: true, Handle: true, At: true},
+	WriteAt:   {Name: "write", Man: "pwrite(2)", Kernel: Version{5, 6}, Way: ByWorker, Shape: Whole, Write: true, Handle: true, At: true},
+	WritevAt:  {Name: "writev", Man: "pwritev(2)", Kernel: Version{5, 1}, Way: ByWorker, Shape: Whole, Write: true, Vector: true, Handle: true, At: true},
+	Fsync:     {Name: "fsync", Man: "fsync(2)", Kernel: Version{5, 1}, Way: ByWorker, Handle: true},
+	Fdatasync: {Name: "fdatasync", Man: "fdatasync(2)", Kernel: Version{5, 1}, Way: ByWorker, Handle: true},
+	OpenAt:    {Name: "openat", Man: "openat(2)", Kernel: Version{5, 6}, Way: ByWorker, Shape: Opened},
+	Poll:      {Name: "poll", Man: "poll(2)", Kernel: Version{5, 1}, Way: ByReadiness, Handle: true},
+	Timeout:   {Name: "timeout", Man: "clock_gettime(2)", Way: ByLoop},
+	Cancel:    {Name: "cancel", Man: "io_uring_prep_cancel(3)", Way: ByLoop},
+
+	AcceptEach: {Name: "accept each", Man: "accept4(2)", Kernel: Version{5, 19}, Line: InLine, Way: ByReadiness, Shape: Opened, Multi: true, Handle: true},
+	RecvEach:   {Name: "recv each", Man: "recv(2)", Kernel: Version{6, 0}, Line: InLine, Way: ByReadiness, Shape: Some, Multi: true, Handle: true},
+}
+
+// Info returns the table's row of c. It panics on a Code that isn't in the table.
+func (c Code) Info() *Info { return &table[c] }
+
+func (c Code) String() string {
+	if c == None || c >= NumCodes {
+		return fmt.Sprintf("code(%d)", uint8(c))
+	}
+	return table[c].Name
+}

@@ -1,0 +1,101 @@
+package op
+
+import (
+	"testing"
+	"unsafe"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestTableIsComplete(t *testing.T) {
+	seen := map[string]bool{}
+	for c := None + 1; c < NumCodes; c++ {
+		i := c.Info()
+		require.NotEmpty(t, i.Name, "code %d has no row in the table", c)
+		require.NotEmpty(t, i.Man, i.Name)
+		require.False(t, seen[i.Name], "two codes are named %s", i.Name)
+		seen[i.Name] = true
+		require.Equal(t, i.Way == ByLoop, i.Kernel == Version{}, "%s: what the ring executes has a minimum kernel", i.Name)
+		if i.Line != NoLine {
+			require.True(t, i.Handle, "%s waits in a line of its handle", i.Name)
+		}
+	}
+	require.Equal(t, "code(0)", None.String())
+}
+
+// The verbs are what callers have: each code has one that prepares it.
+func TestEveryCodeHasAVerb(t *testing.T) {
+	var h Handle
+	verbs := map[Code]func(*Op){
+		Nop:       func(o *Op) { o.Nop() },
+		Accept:    func(o *Op) { o.Accept(&h) },
+		Connect:   func(o *Op) { o.Connect(&h, new(Sockaddr)) },
+		Recv:      func(o *Op) { o.Recv(&h, nil) },
+		Recvv:     func(o *Op) { o.Recvv(&h, nil) },
+		Send:      func(o *Op) { o.Send(&h, nil) },
+		Sendv:     func(o *Op) { o.Sendv(&h, nil) },
+		Shutdown:  func(o *Op) { o.Shutdown(&h, 1) },
+		Close:     func(o *Op) { o.Close(&h, 0) },
+		ReadAt:    func(o *Op) { o.ReadAt(&h, nil, 0) },
+		ReadvAt:   func(o *Op) { o.ReadvAt(&h, nil, 0) },
+		WriteAt:   func(o *Op) { o.WriteAt(&h, nil, 0) },
+		WritevAt:  func(o *Op) { o.WritevAt(&h, nil, 0) },
+		Fsync:     func(o *Op) { o.Fsync(&h) },
+		Fdatasync: func(o *Op) { o.Fdatasync(&h) },
+		OpenAt:    func(o *Op) { o.OpenAt(nil, "x", 0, 0) },
+		Poll:      func(o *Op) { o.Poll(&h, 1) },
+		Timeout:   func(o *Op) { o.Timeout(1) },
+		Cancel:    func(o *Op) { o.Cancel(Ticket{}) },
+
+		AcceptEach: func(o *Op) { o.AcceptEach(&h) },
+		RecvEach:   func(o *Op) { o.RecvEach(&h) },
+	}
+	for c := None + 1; c < NumCodes; c++ {
+		require.Contains(t, verbs, c, c.String())
+		o := &Op{}
+		verbs[c](o)
+		require.Equal(t, c, o.Code())
+		require.Equal(t, c.Info().Handle, o.Req().Handle != nil, c.String())
+	}
+}
+
+// An Op is embedded twice in every connection: its size is part of the design.
+func TestSizes(t *testing.T) {
+	if unsafe.Sizeof(uintptr(0)) == 8 {
+		require.LessOrEqual(t, unsafe.Sizeof(Op{}), uintptr(104))
+		require.LessOrEqual(t, unsafe.Sizeof(Handle{}), uintptr(128))
+	}
+}
+
+func TestTicketNamesOneSubmission(t *testing.T) {
+	o := &Op{}
+	require.False(t, Ticket{}.Current())
+	first := o.Nop().Claim()
+	require.True(t, first.Current())
+	o.Yield()
+	require.False(t, first.Current())
+	second := o.Nop().Claim()
+	current, isFirst := first.Ask()
+	require.False(t, current, "a ticket of an earlier submission")
+	require.False(t, isFirst)
+	current, isFirst = second.Ask()
+	require.True(t, current)
+	require.True(t, isFirst)
+	_, isFirst = second.Ask()
+	require.False(t, isFirst, "a submission is asked once")
+}
+
+func TestListKeepsItsOrderWhenTheMiddleIsRemoved(t *testing.T) {
+	var l List
+	ops := make([]Op, 5)
+	for i := range ops {
+		l.Push(&ops[i])
+	}
+	l.Remove(&ops[2])
+	l.Remove(&ops[0])
+	l.Remove(&ops[4])
+	require.Same(t, &ops[1], l.Pop())
+	require.Same(t, &ops[3], l.Pop())
+	require.Nil(t, l.Pop())
+	require.True(t, l.Empty())
+}
