@@ -1,0 +1,104 @@
+package ring
+
+import (
+	"github.com/seed-2ff0fea0/go-proactor/proactor/op"
+	"golang.org/x/sys/unix"
+)
+
+// What the kernel's ring lacks takes the fallback's way, and the rest stays on
+// the ring: calls that don't block are made at once, those that may go to the
+// workers, and what waits for readiness waits by a poll on the ring.
+
+func (e *Engine) emulate(o *op.Op) {
+	e.counters.Emulated++
+	switch o.Req().Code.Info().Way {
+	case op.ByReadiness:
+		e.try(e.slots.take(o))
+	case op.ByWorker:
+		e.counters.Jobs++
+		e.workers.Start(o)
+	default:
+		e.finish(o, op.Attempt(o, &e.scratch, false))
+	}
+}
+
+// try attempts a slot's operation, now that its descriptor may be ready.
+func (e *Engine) try(i uint32) {
+	s := &e.slots.all[i]
+	o := s.o
+	if s.cancel {
+		e.abandon(i)
+		return
+	}
+	if e.native[o.Req().Code] {
+		s.poll = false
+		e.submit(i)
+		return
+	}
+	begun := s.begun
+	var buf *op.Buffer
+	var ret int32
+	if o.Req().Code == op.RecvEach {
+		buf, ret = e.pool.Recv(o)
+	} else {
+		ret = e.attempt(s)
+	}
+	if ret == op.EAGAIN && o.Req().Code == op.Connect && !begun {
+		e.later(i)
+		return
+	}
+	if ret == op.EAGAIN || ret == op.EINPROGRESS && o.Req().Code == op.Connect {
+		e.await(i)
+		return
+	}
+	e.slots.release(i)
+	e.done = append(e.done, op.Completion{Op: o, Buf: buf, Ret: ret})
+}
+
+func (e *Engine) attempt(s *slot) int32 {
+	if s.begun {
+		return op.ConnectResult(s.o)
+	}
+	s.begun = s.o.Req().Code == op.Connect
+	return op.Attempt(s.o, &e.scratch, false)
+}
+
+// await polls for the readiness that a slot's operation needs.
+func (e *Engine) await(i uint32) {
+	s := &e.slots.all[i]
+	if s.cancel {
+		e.abandon(i)
+		return
+	}
+	s.poll = true
+	e.submit(i)
+}
+
+// later frees the slot of a connect to a full backlog until its next try.
+func (e *Engine) later(i uint32) {
+	s := &e.slots.all[i]
+	if s.cancel {
+		e.abandon(i)
+		return
+	}
+	o := s.o
+	e.slots.release(i)
+	e.retries.Add(o)
+}
+
+// abandon ends a slot's operation between two attempts.
+func (e *Engine) abandon(i uint32) {
+	o := e.slots.all[i].o
+	e.slots.release(i)
+	e.finish(o, -int32(unix.ECANCELED))
+}
+
+func readiness(r *op.Req) uint32 {
+	switch {
+	case r.Code == op.Poll:
+		return uint32(r.Off) | unix.POLLRDHUP // newer kernels add it in any case
+	case r.Code.Info().Write:
+		return unix.POLLOUT
+	}
+	return unix.POLLIN
+}

@@ -1,0 +1,153 @@
+package ring
+
+import (
+	"math/bits"
+	"unsafe"
+
+	"github.com/seed-2ff0fea0/go-proactor/proactor/op"
+	"golang.org/x/sys/unix"
+)
+
+// opcodes has the opcode of each operation, -1 where the ring has no part in it.
+var opcodes = [op.NumCodes]int{
+	op.None:      -1,
+	op.Nop:       opNop,
+	op.Accept:    opAccept,
+	op.Connect:   opConnect,
+	op.Recv:      opRecv,
+	op.Recvv:     opRecvmsg,
+	op.Send:      opSend,
+	op.Sendv:     opSendmsg,
+	op.Shutdown:  opShutdown,
+	op.Close:     opClose,
+	op.ReadAt:    opRead,
+	op.ReadvAt:   opReadv,
+	op.WriteAt:   opWrite,
+	op.WritevAt:  opWritev,
+	op.Fsync:     opFsync,
+	op.Fdatasync: opFsync,
+	op.OpenAt:    opOpenat,
+	op.Poll:      opPollAdd,
+	op.Timeout:   -1,
+	op.Cancel:    -1,
+
+	op.AcceptEach: opAccept,
+	op.RecvEach:   opRecv,
+}
+
+// here is the file offset that means the descriptor's own position.
+const here = ^uint64(0)
+
+// encode writes all of the entry for the slot's operation: nothing of the
+// entry's last use is left.
+//
+// The addresses in it are of Go memory, which doesn't move, except for stacks:
+// all of it is reachable from the Op or the slot, hence on the heap, and stays
+// reachable until the completion.
+func (e *Engine) encode(q *sqe, s *slot, ud uint64) {
+	r := s.o.Req()
+	*q = sqe{opcode: uint8(opcodes[r.Code]), userData: ud}
+	if r.Handle != nil {
+		q.fd = r.Handle.State().FD
+	}
+	switch r.Code {
+	case op.Recv, op.Send, op.ReadAt, op.WriteAt:
+		if r.Code == op.Send && r.Off > 1 { // several sends leave together
+			q.opcode = opSendmsg
+			e.encodeVector(q, s, r)
+			break
+		}
+		p, n := r.Rest()
+		q.addr, q.len = address(p), uint32(n)
+	case op.Recvv, op.Sendv, op.ReadvAt, op.WritevAt:
+		e.encodeVector(q, s, r)
+	}
+	switch r.Code {
+	case op.Accept:
+		q.opFlags = unix.SOCK_CLOEXEC | unix.SOCK_NONBLOCK
+	case op.AcceptEach:
+		q.opFlags, q.ioprio = unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, acceptMulti
+	case op.RecvEach:
+		e.encodeRecvEach(q, r)
+	case op.Connect:
+		p, n := (*op.Sockaddr)(r.Ptr).Raw()
+		q.addr, q.off = address(p), uint64(n)
+	case op.Recv, op.Recvv, op.Send, op.Sendv:
+		e.encodeStream(q, r)
+	case op.Shutdown:
+		q.len = uint32(r.Off)
+	case op.ReadAt, op.ReadvAt, op.WriteAt, op.WritevAt:
+		q.off = uint64(r.RestOff())
+	case op.Fdatasync:
+		q.opFlags = fsyncData
+	case op.OpenAt:
+		flags, mode := r.OpenHow()
+		q.fd, q.addr, q.len = r.DirFD(), address(r.Ptr), mode
+		q.opFlags = flags | unix.O_CLOEXEC | unix.O_LARGEFILE
+	case op.Poll:
+		q.opFlags = pollMask(readiness(r))
+	}
+}
+
+// encodeRecvEach receives into a buffer of the ring. It is multishot on TCP and
+// the like; on unix sockets that would miss the end of the stream (seen on
+// 6.18; axboe/liburing#1549), and pipes are read.
+func (e *Engine) encodeRecvEach(q *sqe, r *op.Req) {
+	h := r.Handle.State()
+	q.flags, q.bufIndex = bufSelect, bufGroup
+	if !h.Kind.IsSocket() {
+		q.opcode, q.off, q.len = opRead, here, uint32(e.pool.Size())
+		return
+	}
+	if !h.Unix {
+		q.ioprio = recvMulti
+	}
+	if h.Bits&op.Dry != 0 || e.bufs.in == 0 {
+		q.ioprio |= pollFirst // a try without a buffer is ENOBUFS, with data or without
+	}
+}
+
+// encodeVector points to the buffers: as a message for sockets, else as a bare
+// vector. Both are in the slot's extension.
+func (e *Engine) encodeVector(q *sqe, s *slot, r *op.Req) {
+	x := e.slots.scratch(s)
+	if r.Handle.State().Kind.IsSocket() && r.Code.Info().Line != op.NoLine {
+		q.addr, q.len = address(unsafe.Pointer(x.Message(r))), 1
+		return
+	}
+	v := x.Vector(r)
+	q.addr, q.len = address(unsafe.Pointer(unsafe.SliceData(v))), uint32(len(v))
+}
+
+// streamOpcodes are what sockets' opcodes become on pipes and terminals.
+var streamOpcodes = [op.NumCodes]uint8{op.Recv: opRead, op.Recvv: opReadv, op.Send: opWrite, op.Sendv: opWritev}
+
+func (e *Engine) encodeStream(q *sqe, r *op.Req) {
+	h := r.Handle.State()
+	switch {
+	case !h.Kind.IsSocket():
+		q.opcode, q.off = streamOpcodes[r.Code], here
+	case r.Code.Info().Write:
+		q.opFlags = unix.MSG_NOSIGNAL | e.sendWhole
+	default:
+		q.opFlags = unix.MSG_NOSIGNAL
+		if h.Bits&op.Dry != 0 && e.canPollFirst {
+			q.ioprio = pollFirst // the last receive emptied it: don't try in vain
+		}
+	}
+}
+
+func address(p unsafe.Pointer) uint64 { return uint64(uintptr(p)) }
+
+// pollMask is poll32_events, whose halves are swapped on big-endian machines.
+func pollMask(events uint32) uint32 {
+	if bigEndian {
+		return bits.RotateLeft32(events, 16)
+	}
+	return events
+}
+
+var bigEndian = func() bool {
+	x := uint16(1)
+	return *(*byte)(unsafe.Pointer(&x)) == 0
+}()

@@ -1,0 +1,384 @@
+package ring
+
+import (
+	"time"
+
+	"github.com/seed-2ff0fea0/go-proactor/proactor/op"
+	"golang.org/x/sys/unix"
+)
+
+// Engine is the io_uring engine of one loop: an op.Engine.
+type Engine struct {
+	r            rings
+	slots        slots
+	native       [op.NumCodes]bool // executed by the ring itself
+	canPollFirst bool
+	sendWhole    uint32 // MSG_WAITALL, where a send that is cancelled half-way says how far it got
+	flags        uint32
+	waker        op.Waker
+	workers      *op.Workers
+	scratch      op.Scratch // of emulated attempts
+	pool         *op.Pool
+	bufs         bufRing // the pool's buffers, if the kernel takes them
+
+	retries  op.Retries
+	line     []uint32 // slots that wait for a submission entry, from lineHead on
+	lineHead int
+	cancels  []uint64 // user_data of what is to be cancelled, in line likewise
+	again    []uint64 // cancels that missed a target between two states
+
+	unwatched bool // the waker is not watched for lack of an entry
+
+	done     []op.Completion
+	inFlight int
+	counters op.Counters
+	heard    func(*cqe) // complete, bound once
+}
+
+var _ op.Engine = (*Engine)(nil)
+
+// New sets a ring up, after a proof on another that rings work here. Any failure
+// is an *Error that names the likely cause, and leaves nothing behind.
+func New(o Options) (*Engine, error) {
+	native, err := prove(&o)
+	if err != nil {
+		return nil, err
+	}
+	e := &Engine{native: native}
+	e.slots.free = none
+	e.heard = e.complete
+	if e.flags, err = open(&e.r, &o, uint32(max(o.Entries, minEntries))); err != nil {
+		return nil, err
+	}
+	e.canPollFirst = e.flags&(setupCoopTaskrun|setupDeferTaskrun) != 0
+	if e.flags&setupSingleIssuer != 0 { // 6.0; 5.15 forgets it, and the stream would be torn unnoticed
+		e.sendWhole = unix.MSG_WAITALL
+	}
+	// Whether a kernel has multishot shows in no probe: the set-up flags tell its age.
+	e.native[op.AcceptEach] = e.native[op.AcceptEach] && e.canPollFirst             // 5.19
+	e.native[op.RecvEach] = e.native[op.RecvEach] && e.flags&setupSingleIssuer != 0 // 6.0
+	if err := e.waker.Open(); err != nil {
+		e.r.close()
+		return nil, refuse("eventfd", err)
+	}
+	e.workers = op.NewWorkers(o.Workers, e.waker.Wake)
+	return e, nil
+}
+
+// Name returns "io_uring".
+func (e *Engine) Name() string { return "io_uring" }
+
+// Supports returns nil: what the kernel lacks is emulated.
+func (e *Engine) Supports(op.Code) error { return nil }
+
+// Native reports whether the ring executes c itself.
+func (e *Engine) Native(c op.Code) bool { return e.native[c] }
+
+// Enter enables the ring for the calling thread, to which it belongs from here.
+func (e *Engine) Enter() error {
+	if e.flags&setupDisabled != 0 {
+		if err := e.r.enable(); err != nil {
+			return refuse("enable", err)
+		}
+	}
+	e.r.registerSelf()
+	e.watchWaker()
+	return nil
+}
+
+// InFlight returns how many operations were started and not returned.
+func (e *Engine) InFlight() int { return e.inFlight }
+
+// Forget has nothing to let go of: the ring knows descriptors only while it
+// works on them.
+func (e *Engine) Forget(*op.Handle) {}
+
+// Wake ends a wait.
+func (e *Engine) Wake() { e.waker.Wake() }
+
+// Counters returns the statistics.
+func (e *Engine) Counters() op.Counters {
+	c := e.counters
+	c.JobsQueued, c.Workers = e.workers.Count()
+	return c
+}
+
+// Close releases the ring, on the thread that it belongs to.
+func (e *Engine) Close() error {
+	e.workers.Close()
+	e.r.close()
+	e.bufs.close()
+	e.waker.Close()
+	return nil
+}
+
+// Start begins one attempt at o.
+func (e *Engine) Start(o *op.Op) {
+	e.counters.Starts++
+	e.inFlight++
+	e.begin(o)
+}
+
+func (e *Engine) begin(o *op.Op) {
+	if !e.native[o.Req().Code] {
+		e.emulate(o)
+		return
+	}
+	e.submit(e.slots.take(o))
+}
+
+// Use receives into the buffers of p from now on.
+func (e *Engine) Use(p *op.Pool) {
+	e.pool = p
+	if e.native[op.RecvEach] {
+		e.native[op.RecvEach] = e.bufs.open(e.r.fd, p)
+	}
+}
+
+// Refill gives the kernel the buffers that are free.
+func (e *Engine) Refill() {
+	if e.native[op.RecvEach] && e.pool != nil {
+		e.bufs.refill()
+	}
+}
+
+// Available returns how many buffers can be received into.
+func (e *Engine) Available() int {
+	if e.pool == nil {
+		return 0
+	}
+	return e.bufs.in + e.pool.Free()
+}
+
+// submit writes the entry of a slot, or puts it in line if none is free.
+func (e *Engine) submit(i uint32) {
+	if e.lineHead == len(e.line) {
+		if q := e.entry(); q != nil {
+			e.write(q, i)
+			return
+		}
+	}
+	e.counters.QueueFull++
+	e.slots.all[i].queued = true
+	e.line = append(e.line, i)
+}
+
+// entry returns a free submission entry. A full queue is emptied into the
+// kernel first; nil if that takes no more now.
+func (e *Engine) entry() *sqe {
+	q := e.r.next()
+	if q == nil {
+		e.counters.Enters++
+		if e.r.enterNow() == nil {
+			q = e.r.next()
+		}
+	}
+	return q
+}
+
+func (e *Engine) write(q *sqe, i uint32) {
+	s := &e.slots.all[i]
+	if s.poll {
+		r := s.o.Req()
+		*q = sqe{opcode: opPollAdd, fd: r.Handle.State().FD, opFlags: pollMask(readiness(r)), userData: e.slots.userData(i)}
+		return
+	}
+	e.encode(q, s, e.slots.userData(i))
+}
+
+// submitLine writes the entries of those that wait in line, cancels first: they
+// are few, and end things.
+func (e *Engine) submitLine() {
+	if e.unwatched {
+		e.unwatched = false
+		e.watchWaker()
+	}
+	for len(e.cancels) > 0 {
+		q := e.entry()
+		if q == nil {
+			return
+		}
+		last := len(e.cancels) - 1
+		ud := e.cancels[last]
+		e.cancels = e.cancels[:last]
+		*q = sqe{opcode: opCancel, fd: -1, addr: ud, userData: ud | cancelTag}
+	}
+	for e.lineHead < len(e.line) {
+		i := e.line[e.lineHead]
+		if s := &e.slots.all[i]; s.gone {
+			e.slots.release(i)
+		} else {
+			q := e.entry()
+			if q == nil {
+				return
+			}
+			s.queued = false
+			e.write(q, i)
+		}
+		e.lineHead++
+	}
+	e.line, e.lineHead = e.line[:0], 0
+}
+
+// Cancel asks a started operation to come back early.
+func (e *Engine) Cancel(o *op.Op) {
+	r := o.Req()
+	if !e.native[r.Code] && r.Code.Info().Way != op.ByReadiness {
+		e.workers.Cancel(o)
+		return
+	}
+	if r.Code == op.Connect && e.retries.Drop(o) {
+		e.finish(o, -int32(unix.ECANCELED))
+		return
+	}
+	i := r.Slot
+	if uint64(i) >= uint64(len(e.slots.all)) || e.slots.all[i].o != o {
+		return // on its way back already
+	}
+	s := &e.slots.all[i]
+	s.cancel = true
+	if s.queued { // the kernel hasn't heard of it
+		s.gone, s.o = true, nil
+		e.finish(o, -int32(unix.ECANCELED))
+		return
+	}
+	e.cancels = append(e.cancels, e.slots.userData(i))
+}
+
+// Poll submits and reaps without waiting.
+func (e *Engine) Poll(done []op.Completion) ([]op.Completion, error) {
+	e.submitLine()
+	e.counters.Enters++
+	err := e.r.enterNow()
+	return e.reap(done), err
+}
+
+// Wait submits, and reaps when there is something or d is over.
+func (e *Engine) Wait(d time.Duration, done []op.Completion) ([]op.Completion, error) {
+	e.submitLine()
+	d = e.retries.Limit(d)
+	var err error
+	if e.waker.Arm() && len(e.done) == 0 && d != 0 && len(e.cancels) == 0 && e.lineHead == len(e.line) && !e.unwatched {
+		e.counters.Enters++
+		e.counters.Waits++
+		err = e.r.enterWait(int64(d))
+	}
+	e.waker.Disarm()
+	return e.reap(done), err
+}
+
+// reap collects what is finished. When the completion queue has overflowed, the
+// kernel holds the rest until there is room, and an enter fetches it.
+func (e *Engine) reap(done []op.Completion) []op.Completion {
+	e.r.reap(e.heard)
+	for e.r.overflowed() {
+		e.counters.Overflows++
+		e.counters.Enters++
+		if e.r.enterNow() != nil || e.r.reap(e.heard) == 0 {
+			break
+		}
+	}
+	for _, o := range e.retries.Due() {
+		e.begin(o)
+	}
+	e.cancels = append(e.cancels, e.again...)
+	e.again = e.again[:0]
+	had := len(done)
+	done = append(done, e.done...)
+	clear(e.done)
+	e.done = e.done[:0]
+	done = e.workers.Finished(done)
+	e.inFlight -= len(done) - had
+	return done
+}
+
+// complete takes one completion.
+func (e *Engine) complete(c *cqe) {
+	if c.userData&cancelTag != 0 {
+		e.completeTagged(c)
+		return
+	}
+	s, i := e.slots.find(c.userData)
+	if s == nil {
+		return
+	}
+	if c.res <= -512 && c.res >= -516 {
+		c.res = -int32(unix.EINTR) // ERESTARTSYS and its like, which some kernels let out
+	}
+	o, res := s.o, c.res
+	switch r := o.Req(); {
+	case s.poll && res >= 0:
+		e.try(i)
+		return
+	case res == op.EAGAIN && r.Code == op.Connect && !s.poll:
+		e.later(i)
+		return
+	case res == op.EAGAIN && r.Code.Info().Way == op.ByReadiness && !s.poll:
+		e.await(i) // old kernels, where a non-blocking descriptor says so
+		return
+	case res == op.EAGAIN && r.Code.Info().Way == op.ByWorker:
+		e.slots.release(i) // O_NONBLOCK where the file system can't tell
+		e.counters.Jobs++
+		e.workers.Start(o)
+		return
+	case r.Code == op.Recv, r.Code == op.RecvEach:
+		h := r.Handle.State()
+		h.Bits |= op.Dry
+		if c.flags&cqeNonEmpty != 0 {
+			h.Bits &^= op.Dry
+		}
+	}
+	e.deliver(i, c)
+}
+
+// deliver passes a slot's completion on. The last one frees the slot.
+func (e *Engine) deliver(i uint32, c *cqe) {
+	d := op.Completion{Op: e.slots.all[i].o, Ret: c.res, More: c.flags&cqeMore != 0}
+	if c.flags&cqeBuffer != 0 {
+		b := e.bufs.took(c.flags)
+		if c.res > 0 {
+			b.Fill(int(c.res), d.Op.Req().Handle)
+			d.Buf = b
+		} else {
+			e.pool.Refill(b)
+			e.bufs.refill() // nobody holds it: no return will do it later
+		}
+	}
+	if !d.More {
+		e.slots.release(i)
+	} else {
+		e.inFlight++ // reap counts every completion as an end
+	}
+	e.done = append(e.done, d)
+}
+
+func (e *Engine) finish(o *op.Op, res int32) {
+	e.done = append(e.done, op.Completion{Op: o, Ret: res})
+}
+
+// completeTagged takes the completion of a cancel or of the waker's poll. A
+// cancel can find its target between two states (woken, not yet tried again):
+// then it is asked once more.
+func (e *Engine) completeTagged(c *cqe) {
+	if c.userData == wakeTag {
+		e.waker.Drain()
+		e.watchWaker()
+		return
+	}
+	if c.res != -int32(unix.ENOENT) && c.res != -int32(unix.EALREADY) {
+		return
+	}
+	if s, _ := e.slots.find(c.userData &^ cancelTag); s != nil && s.o.Req().Code.Info().Way == op.ByReadiness {
+		e.again = append(e.again, c.userData&^cancelTag)
+	}
+}
+
+// watchWaker waits for the next wake-up. A poll and not a read: reads of an
+// eventfd were broken in 6.15.4.
+func (e *Engine) watchWaker() {
+	if q := e.entry(); q != nil {
+		*q = sqe{opcode: opPollAdd, fd: int32(e.waker.FD()), opFlags: pollMask(unix.POLLIN), userData: wakeTag}
+	} else {
+		e.unwatched = true
+	}
+}
