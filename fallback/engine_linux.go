@@ -1,0 +1,227 @@
+package fallback
+
+import (
+	"fmt"
+	"os"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"github.com/seed-2ff0fea0/go-proactor/proactor/op"
+	"golang.org/x/sys/unix"
+)
+
+// Engine is the epoll engine of one loop: an op.Engine.
+type Engine struct {
+	ep       int
+	precise  bool // epoll_pwait2 is there (5.11): waits in ns, not ms
+	events   []unix.EpollEvent
+	watched  watched
+	waker    op.Waker
+	workers  *op.Workers
+	scratch  op.Scratch
+	retries  op.Retries
+	pool     *op.Pool
+	done     []op.Completion
+	inFlight int
+	counters op.Counters
+	limit    unix.Timespec // of a wait; here, so that it is on the heap
+}
+
+var _ op.Engine = (*Engine)(nil)
+
+// wakeIndex is the waker's place among the events.
+const wakeIndex = -1
+
+// New makes an engine.
+func New(o Options) (*Engine, error) {
+	ep, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return nil, os.NewSyscallError("epoll_create1", err)
+	}
+	e := &Engine{ep: ep, events: make([]unix.EpollEvent, max(o.Events, 16))}
+	if err := e.waker.Open(); err != nil {
+		_ = unix.Close(ep)
+		return nil, err
+	}
+	// Edge-triggered: each write of the eventfd is an edge, nobody needs to read it.
+	ev := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLET, Fd: wakeIndex}
+	if err := unix.EpollCtl(ep, unix.EPOLL_CTL_ADD, e.waker.FD(), &ev); err != nil {
+		e.waker.Close()
+		_ = unix.Close(ep)
+		return nil, os.NewSyscallError("epoll_ctl", err)
+	}
+	_, _, errno := syscall.Syscall6(unix.SYS_EPOLL_PWAIT2, uintptr(ep), uintptr(unsafe.Pointer(&e.events[0])), 1, uintptr(unsafe.Pointer(&e.limit)), 0, 0)
+	e.precise = errno == 0
+	e.workers = op.NewWorkers(o.Workers, e.waker.Wake)
+	return e, nil
+}
+
+// Name returns "epoll".
+func (e *Engine) Name() string { return "epoll" }
+
+// Supports returns nil: every operation of the table is emulated.
+func (e *Engine) Supports(op.Code) error { return nil }
+
+// Enter does nothing: epoll belongs to no thread.
+func (e *Engine) Enter() error { return nil }
+
+// InFlight returns how many operations were started and not returned.
+func (e *Engine) InFlight() int { return e.inFlight }
+
+// Use receives into the buffers of p from now on.
+func (e *Engine) Use(p *op.Pool) { e.pool = p }
+
+// Refill does nothing: buffers are taken from the pool one by one.
+func (e *Engine) Refill() {}
+
+// Available returns how many buffers can be received into.
+func (e *Engine) Available() int {
+	if e.pool == nil {
+		return 0
+	}
+	return e.pool.Free()
+}
+
+// Wake ends a wait.
+func (e *Engine) Wake() { e.waker.Wake() }
+
+// Counters returns the statistics.
+func (e *Engine) Counters() op.Counters {
+	c := e.counters
+	c.JobsQueued, c.Workers = e.workers.Count()
+	return c
+}
+
+// Close releases the engine.
+func (e *Engine) Close() error {
+	e.workers.Close()
+	e.waker.Close()
+	return os.NewSyscallError("close", unix.Close(e.ep))
+}
+
+// Start begins one attempt at o.
+func (e *Engine) Start(o *op.Op) {
+	e.counters.Starts++
+	e.inFlight++
+	r := o.Req()
+	switch way := r.Code.Info().Way; {
+	case way == op.ByReadiness:
+		e.begin(o)
+	case way == op.Inline, r.Code == op.Close && !r.Handle.State().Kind.IsFile():
+		e.finish(o, op.Attempt(o, &e.scratch, false))
+	case !e.cached(o):
+		e.counters.Jobs++
+		e.workers.Start(o)
+	}
+}
+
+// cached serves a read from the page cache, if it can; a hand-over to a worker
+// would cost many times as much. Not with O_DIRECT, which would wait for the disk.
+func (e *Engine) cached(o *op.Op) bool {
+	r := o.Req()
+	if r.Code != op.ReadAt && r.Code != op.ReadvAt {
+		return false
+	}
+	s := r.Handle.State()
+	if s.Kind != op.File || s.Bits&op.NoWait != 0 {
+		return false
+	}
+	switch ret := op.ReadCached(o, &e.scratch); ret {
+	case op.EAGAIN:
+		return false
+	case -int32(unix.EOPNOTSUPP), -int32(unix.ENOSYS), -int32(unix.EINVAL):
+		s.Bits |= op.NoWait // the file system can't tell what is cached
+		return false
+	default:
+		e.finish(o, ret)
+		return true
+	}
+}
+
+func (e *Engine) finish(o *op.Op, ret int32) {
+	e.done = append(e.done, op.Completion{Op: o, Ret: ret})
+}
+
+// Cancel asks a started operation to come back early. A worker's system call
+// that is running can't be interrupted.
+func (e *Engine) Cancel(o *op.Op) {
+	r := o.Req()
+	s := r.Handle
+	if r.Code.Info().Way != op.ByReadiness || s.State().Bits&op.Refused != 0 || s.State().Kind.IsFile() {
+		e.workers.Cancel(o)
+		return
+	}
+	switch r.Slot {
+	case retrying:
+		e.retries.Drop(o)
+		fallthrough
+	case waiting, connecting:
+		r.Slot = trying
+		e.finish(o, -int32(unix.ECANCELED))
+	}
+}
+
+// Poll looks for events without waiting.
+func (e *Engine) Poll(done []op.Completion) ([]op.Completion, error) {
+	e.counters.Enters++
+	n, _, errno := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(e.ep), uintptr(unsafe.Pointer(&e.events[0])), uintptr(len(e.events)), 0, 0, 0)
+	return e.collect(n, errno, done)
+}
+
+// Wait waits for an event.
+func (e *Engine) Wait(d time.Duration, done []op.Completion) ([]op.Completion, error) {
+	d = e.retries.Limit(d)
+	var n uintptr
+	var errno syscall.Errno
+	if e.waker.Arm() && len(e.done) == 0 {
+		e.counters.Enters++
+		e.counters.Waits++
+		n, errno = e.wait(d)
+	}
+	e.waker.Disarm()
+	return e.collect(n, errno, done)
+}
+
+func (e *Engine) wait(d time.Duration) (n uintptr, errno syscall.Errno) {
+	first, room := uintptr(unsafe.Pointer(&e.events[0])), uintptr(len(e.events))
+	if e.precise && d >= 0 {
+		e.limit = unix.NsecToTimespec(int64(d))
+		n, _, errno = syscall.Syscall6(unix.SYS_EPOLL_PWAIT2, uintptr(e.ep), first, room, uintptr(unsafe.Pointer(&e.limit)), 0, 0)
+		return n, errno
+	}
+	ms := int64(-1)
+	if d >= 0 {
+		ms = min((int64(d)+int64(time.Millisecond)-1)/int64(time.Millisecond), 1<<30) // never early
+	}
+	n, _, errno = syscall.Syscall6(unix.SYS_EPOLL_PWAIT, uintptr(e.ep), first, room, uintptr(ms), 0, 0)
+	return n, errno
+}
+
+// collect handles n events and returns what is finished.
+func (e *Engine) collect(n uintptr, errno syscall.Errno, done []op.Completion) ([]op.Completion, error) {
+	var err error
+	switch errno {
+	case 0:
+		for i := range e.events[:n] {
+			ev := &e.events[i]
+			if h := e.watched.find(uint32(ev.Fd), uint32(ev.Pad)); h != nil {
+				e.event(h, ev.Events)
+			}
+		}
+	case unix.EINTR:
+	default:
+		err = fmt.Errorf("epoll_wait: %w", errno)
+	}
+	for _, o := range e.retries.Due() {
+		o.Req().Slot = trying
+		e.try(o)
+	}
+	had := len(done)
+	done = append(done, e.done...)
+	clear(e.done)
+	e.done = e.done[:0]
+	done = e.workers.Finished(done)
+	e.inFlight -= len(done) - had
+	return done, err
+}
