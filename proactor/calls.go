@@ -1,0 +1,90 @@
+package proactor
+
+import (
+	"sync"
+	"time"
+
+	"github.com/seed-2ff0fea0/go-proactor/proactor/op"
+)
+
+// call is an operation behind a closure verb: it comes from the loop's free
+// list, its Done is bound once.
+type call struct {
+	op   op.Op
+	loop *Loop
+	next *call
+	n    func(int, error)
+	e    func(error)
+
+	marks *marks // of the connection whose water it is part of
+	bytes int64
+}
+
+// callPool is the free list of calls, and their limit.
+type callPool struct {
+	mu    sync.Mutex
+	free  *call
+	used  int
+	limit int
+}
+
+// get returns a call; must is for closes, which are never refused.
+func (p *callPool) get(l *Loop, must bool) (*call, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.used >= p.limit && !must {
+		return nil, op.ErrFull
+	}
+	p.used++
+	c := p.free
+	if c == nil {
+		c = &call{loop: l}
+		c.op.Done = c.done
+		return c, nil
+	}
+	p.free, c.next = c.next, nil
+	return c, nil
+}
+
+func (p *callPool) put(c *call) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.used--
+	c.n, c.e, c.marks, c.bytes = nil, nil, nil, 0
+	c.next, p.free = p.free, c
+}
+
+func (p *callPool) count() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.used
+}
+
+// done runs the closure. The call is free before that, so that the closure can
+// submit again within the limit.
+func (c *call) done(o *op.Op) {
+	n, err := o.Result()
+	fn, fe, m, bytes := c.n, c.e, c.marks, c.bytes
+	c.loop.calls.put(c)
+	if m != nil {
+		m.sent(bytes)
+	}
+	switch {
+	case fn != nil:
+		fn(n, err)
+	case fe != nil:
+		fe(err)
+	}
+}
+
+// send submits the prepared call, with a timeout if d is positive.
+func (c *call) send(d time.Duration) (op.Ticket, error) {
+	if d > 0 {
+		c.op.SetTimeout(d)
+	}
+	t, err := c.loop.Submit(&c.op)
+	if err != nil {
+		c.loop.calls.put(c)
+	}
+	return t, err
+}

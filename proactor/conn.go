@@ -1,0 +1,259 @@
+package proactor
+
+import (
+	"net"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/seed-2ff0fea0/go-proactor/proactor/op"
+)
+
+type handle = op.Handle // embedded: its FD method is promoted, its name is not
+
+// Conn is a connected stream socket of a loop. Its methods may be called by any
+// goroutine; they submit an operation and return, and the callback runs on the
+// loop. A nil callback is allowed: nobody wants to know.
+//
+// The buffer belongs to the loop from the call until the callback. For full
+// control, and no closure, submit an Op of your own that names the Conn.
+type Conn struct {
+	handle
+	loop        *Loop
+	recvTimeout atomic.Int64
+	sendTimeout atomic.Int64
+	each        atomic.Pointer[receiver] // of RecvEach
+	marks       atomic.Pointer[marks]
+}
+
+// NewConn makes a connected socket a Conn of the loop, which owns the descriptor
+// from here on; on an error it stays the caller's. Any goroutine may call it.
+func (l *Loop) NewConn(fd int) (*Conn, error) {
+	c := &Conn{loop: l}
+	if err := l.adopt(&c.handle, fd); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// newConn is NewConn for a socket that the loop itself made.
+func (l *Loop) newConn(fd int, unix bool) (*Conn, error) {
+	c := &Conn{loop: l}
+	c.State().Unix = unix
+	if err := l.addHandle(&c.handle, fd, op.Socket, false); err != nil {
+		op.CloseFD(fd)
+		return nil, err
+	}
+	return c, nil
+}
+
+// Loop returns the loop that the connection belongs to.
+func (c *Conn) Loop() *Loop { return c.loop }
+
+// SetRecvTimeout limits each receive submitted from now on: it ends with
+// os.ErrDeadlineExceeded when nothing came for d. Zero is no limit.
+func (c *Conn) SetRecvTimeout(d time.Duration) { c.recvTimeout.Store(int64(d)) }
+
+// SetSendTimeout limits each send submitted from now on, waiting in line
+// included. Zero is no limit.
+func (c *Conn) SetSendTimeout(d time.Duration) { c.sendTimeout.Store(int64(d)) }
+
+// Recv receives into b: at least one byte, io.EOF at the end of the stream, or
+// an error (recv(2)). The error returned is ErrClosed or op.ErrFull, and then
+// there is no callback; this holds for all methods that take one.
+func (c *Conn) Recv(b []byte, done func(n int, err error)) (op.Ticket, error) {
+	k, err := c.loop.calls.get(c.loop, false)
+	if err != nil {
+		return op.Ticket{}, err
+	}
+	k.n = done
+	k.op.Recv(c, b)
+	return k.send(time.Duration(c.recvTimeout.Load()))
+}
+
+// RecvEach receives one piece after the other (recv(2)), each into a Buffer that
+// is chosen from the loop's pool when there is data: an idle connection holds
+// none. The Buffer is the callback's: to Release, to keep, or to hand to
+// SendBuffer. The last callback has an error and no Buffer: io.EOF at the end of
+// the stream. The connection's receive time-out is then the longest time between
+// two pieces.
+//
+// When the pool is empty, or the connection has as many Buffers out as WithQuota
+// allows, receiving pauses; nothing is lost, and it goes on by itself when Buffers
+// come back. A second RecvEach while one is under way waits for its end.
+func (c *Conn) RecvEach(each func(*op.Buffer, error)) error {
+	x := &receiver{each: each}
+	x.op.Done = x.done
+	x.op.RecvEach(c)
+	if d := c.recvTimeout.Load(); d > 0 {
+		x.op.SetTimeout(time.Duration(d))
+	}
+	x.ticket = x.op.Next()
+	before := c.each.Swap(x) // before the first callback, which may pause
+	_, err := c.loop.Submit(&x.op)
+	if err != nil {
+		c.each.CompareAndSwap(x, before)
+	}
+	return err
+}
+
+// receiver is a RecvEach under way.
+type receiver struct {
+	op     op.Op
+	ticket op.Ticket
+	each   func(*op.Buffer, error)
+}
+
+func (x *receiver) done(o *op.Op) {
+	_, err := o.Result()
+	x.each(o.Buffer(), err)
+}
+
+// PauseRecv stops the RecvEach under way until ResumeRecv; what has already been
+// received still comes. It is how a slow consumer holds its peer back.
+func (c *Conn) PauseRecv() {
+	if x := c.each.Load(); x != nil {
+		c.loop.Pause(x.ticket)
+	}
+}
+
+// ResumeRecv ends PauseRecv.
+func (c *Conn) ResumeRecv() {
+	if x := c.each.Load(); x != nil {
+		c.loop.Resume(x.ticket)
+	}
+}
+
+// SendBuffer is Send of what a Buffer holds. The Buffer is the loop's from the
+// call on, and goes back to its pool when it is sent, or can't be: also when
+// SendBuffer returns an error.
+func (c *Conn) SendBuffer(b *op.Buffer, done func(n int, err error)) (op.Ticket, error) {
+	k, err := c.loop.calls.get(c.loop, false)
+	if err != nil {
+		b.Release()
+		return op.Ticket{}, err
+	}
+	k.n = done
+	k.op.SendBuffer(c, b)
+	t, err := c.send(k, b.Len())
+	if err != nil {
+		b.Release()
+	}
+	return t, err
+}
+
+// Send sends all of b, behind what was submitted before it (send(2)). An error
+// comes with the count of bytes that were sent; what is queued behind then fails
+// with op.ErrTorn (rule 5).
+func (c *Conn) Send(b []byte, done func(n int, err error)) (op.Ticket, error) {
+	k, err := c.loop.calls.get(c.loop, false)
+	if err != nil {
+		return op.Ticket{}, err
+	}
+	k.n = done
+	k.op.Send(c, b)
+	return c.send(k, len(b))
+}
+
+// SendBuffers is Send of several buffers (sendmsg(2)); the slice of slices, too,
+// belongs to the loop until the callback.
+func (c *Conn) SendBuffers(v [][]byte, done func(n int, err error)) (op.Ticket, error) {
+	k, err := c.loop.calls.get(c.loop, false)
+	if err != nil {
+		return op.Ticket{}, err
+	}
+	k.n = done
+	k.op.Sendv(c, v)
+	return c.send(k, k.op.Req().Total())
+}
+
+// CloseWrite tells the peer that nothing more will come, behind the sends
+// submitted before (shutdown(2)).
+func (c *Conn) CloseWrite(done func(error)) (op.Ticket, error) {
+	k, err := c.loop.calls.get(c.loop, false)
+	if err != nil {
+		return op.Ticket{}, err
+	}
+	k.e = done
+	k.op.Shutdown(c, syscall.SHUT_WR)
+	return k.send(0)
+}
+
+// Close closes the connection in order (rule 7): queued sends are flushed for
+// at most the loop's linger time, receives end with ErrClosed, the peer sees the
+// end of the stream. Its callback is the connection's last. It returns ErrClosed
+// if the connection is already closed or closing.
+func (c *Conn) Close(done func(error)) error {
+	return c.loop.closeHandle(c, done, c.loop.opts.linger)
+}
+
+// Move takes the connection to another loop: receives on this one end with
+// ErrClosed, queued sends are flushed, and done gets the connection anew, on the
+// other loop's goroutine; this Conn is closed then. Nothing received is lost:
+// what came before the end has its callbacks before that. If it fails the
+// connection is closed. It returns ErrClosed if it is already closing.
+func (c *Conn) Move(to *Loop, done func(*Conn, error)) error {
+	if done == nil {
+		panic("proactor: Move without a callback")
+	}
+	o := &op.Op{Done: func(o *op.Op) {
+		fd, err := o.Result()
+		if err != nil {
+			done(nil, err)
+			return
+		}
+		n, err := to.newConn(fd, c.State().Unix)
+		if err == nil {
+			if err = to.Post(func() { done(n, nil) }); err != nil {
+				_ = n.Abort(nil)
+			}
+		}
+		if err != nil {
+			done(nil, err)
+		}
+	}}
+	_, err := c.loop.Submit(o.Detach(c))
+	return err
+}
+
+// Post runs f on the connection's loop: see Loop.Post.
+func (c *Conn) Post(f func()) error { return c.loop.Post(f) }
+
+// Busy counts work on the connection that its loop can't see, a request that a
+// goroutine computes for example: Group.Shutdown lets a connection finish while
+// its count is above zero, or something is being sent, or Buffers are out.
+func (c *Conn) Busy(n int) { c.State().AddBusy(n) }
+
+// Abort closes the connection at once: what is queued or under way is cancelled.
+// It also cuts a Close short.
+func (c *Conn) Abort(done func(error)) error { return c.loop.abortHandle(c, done) }
+
+func (l *Loop) closeHandle(t op.Target, done func(error), linger time.Duration) error {
+	k, _ := l.calls.get(l, true)
+	k.e = done
+	k.op.Close(t, linger)
+	_, err := k.send(0)
+	return err
+}
+
+func (l *Loop) abortHandle(t op.Target, done func(error)) error {
+	k, _ := l.calls.get(l, true)
+	k.e = done
+	k.op.Abort(t)
+	_, err := k.send(0)
+	return err
+}
+
+// LocalAddr returns the socket's own address, nil if it is closed (getsockname(2)).
+func (c *Conn) LocalAddr() net.Addr { return c.address(false) }
+
+// RemoteAddr returns the peer's address, nil if there is none any more
+// (getpeername(2)). Ask before the peer is gone.
+func (c *Conn) RemoteAddr() net.Addr { return c.address(true) }
+
+func (c *Conn) address(peer bool) net.Addr {
+	if sa, err := socketName(c.FD(), peer); err == nil {
+		return netAddr(sa)
+	}
+	return nil
+}

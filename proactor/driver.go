@@ -1,0 +1,253 @@
+package proactor
+
+import (
+	"fmt"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/seed-2ff0fea0/go-proactor/proactor/op"
+)
+
+// The locked driver: the loop's goroutine stays on one thread, because a ring
+// set up for a single issuer, its deferred task work and its registered
+// descriptor belong to a thread.
+//
+// The system calls of a turn are hidden from the Go scheduler (they don't
+// block), and only a turn that found nothing to do makes one that may block. A
+// goroutine that never passes through the scheduler has its P taken away by
+// sysmon after 10 ms, again and again, which costs 8-20 %, and starves whoever
+// shares the P; so the driver yields by the clock. In a goroutine locked to its
+// thread a yield is a hand-over between threads: not more often than needed.
+const yieldEvery = int64(time.Millisecond)
+
+// take makes the calling goroutine the loop's.
+func (l *Loop) take() error {
+	if !l.state.CompareAndSwap(fresh, running) {
+		if l.state.Load() == ended || l.sealing.Load() {
+			return ErrClosed
+		}
+		return ErrRunning
+	}
+	return l.enter()
+}
+
+// mine reports whether the caller is the loop's goroutine: no other runs on its
+// thread.
+func (l *Loop) mine() bool { return l.owner.Load() == threadID() }
+
+// enter locks the goroutine to its thread and the engine to both.
+func (l *Loop) enter() error {
+	runtime.LockOSThread()
+	if err := l.engine.Enter(); err != nil {
+		runtime.UnlockOSThread()
+		l.closing = true
+		l.mail.seal()
+		l.admitAll()
+		l.admitList(l.inbox.seal()) // refused in their callbacks, which Close runs
+		l.state.Store(ended)
+		_ = l.engine.Close()
+		close(l.done)
+		return fmt.Errorf("enter %s: %w", l.engine.Name(), err)
+	}
+	l.owner.Store(threadID())
+	l.yielded = op.Now()
+	return nil
+}
+
+// run turns until the loop is drained. It ends by a panic or a Goexit, too: the
+// deferred part then leaves the loop closable (rule 14).
+func (l *Loop) run() (err error) {
+	defer func() {
+		if !l.drained() || !l.closing {
+			l.abandon()
+		}
+		l.leave()
+	}()
+	for last := 0; err == nil && !(l.closing && l.drained()); {
+		d := time.Duration(-1)
+		if l.giveUp.Load() { // what can still end, ends in a few turns
+			if d = lastTurn; last == lastTurns {
+				return nil
+			}
+			last++
+		}
+		_, err = l.turn(d)
+	}
+	return err
+}
+
+// A loop whose close has run out of patience makes so many more turns, which wait
+// so long at most.
+const (
+	lastTurns = 10
+	lastTurn  = 10 * time.Millisecond
+)
+
+// turn is one round: take in, submit and reap, run callbacks; if there was
+// nothing to do at all, sleep for at most d (no limit if negative).
+func (l *Loop) turn(d time.Duration) (n int, err error) {
+	l.inTurn = true
+	l.now = op.Now()
+	if l.now-l.yielded > yieldEvery {
+		l.yield()
+	}
+	if l.sealing.Load() && !l.closing {
+		l.beginClose()
+	}
+	if n, err = l.work(); n == 0 && err == nil && d != 0 {
+		n, err = l.spin()
+	}
+	if n == 0 && err == nil && d != 0 {
+		if err = l.sleep(d); err == nil {
+			n = l.callbacks()
+		}
+	}
+	l.inTurn = false // not after a panic: nothing runs then
+	return n, err
+}
+
+// spin looks for work without sleeping, for as long as WithBusyPoll says.
+func (l *Loop) spin() (n int, err error) {
+	for end := l.now + int64(l.opts.busyPoll); l.now < end && n == 0 && err == nil && !l.sealing.Load(); {
+		if l.now = op.Now(); l.now-l.yielded > yieldEvery {
+			l.yield()
+		}
+		n, err = l.work()
+	}
+	return n, err
+}
+
+// work does what can be done without waiting.
+func (l *Loop) work() (int, error) {
+	l.stats.Turns++
+	l.admitAll()
+	l.expire()
+	l.collectBuffers()
+	var err error
+	l.batch, err = l.engine.Poll(l.batch[:0])
+	l.settleBatch()
+	if err != nil {
+		return 0, fmt.Errorf("%s: %w", l.engine.Name(), err)
+	}
+	return l.callbacks(), nil
+}
+
+func (l *Loop) settleBatch() {
+	for i, c := range l.batch {
+		l.batch[i] = op.Completion{}
+		l.settle(c)
+	}
+}
+
+// sleep waits for a completion, a wake-up, the next deadline, or d.
+func (l *Loop) sleep(d time.Duration) error {
+	if when, ok := l.timers.next(); ok {
+		until := max(time.Duration(when-op.Now()), 0)
+		if d < 0 || until < d {
+			d = until
+		}
+	}
+	l.publish()
+	l.sleeping.Store(true)
+	defer l.sleeping.Store(false)
+	// Who submits after this look sees that the loop sleeps, and wakes it.
+	if !l.inbox.empty() || l.mail.some.Load() || l.sealing.Load() && !l.closing || l.closing && l.drained() || l.buffersWait() {
+		return nil
+	}
+	var err error
+	l.batch, err = l.engine.Wait(d, l.batch[:0])
+	before := l.now
+	if l.now = op.Now(); l.now-before > yieldEvery {
+		l.yielded = l.now // it blocked for so long that the P went to others
+	}
+	l.settleBatch()
+	if err != nil {
+		return fmt.Errorf("%s: %w", l.engine.Name(), err)
+	}
+	return nil
+}
+
+func (l *Loop) yield() {
+	l.publish()
+	l.stats.Yields++
+	runtime.Gosched()
+	l.now = op.Now()
+	l.yielded = l.now
+}
+
+// abandon ends everything without running a callback: one has panicked, or the
+// engine has failed.
+func (l *Loop) abandon() {
+	l.sealing.Store(true)
+	if !l.closing {
+		l.now = op.Now()
+		l.beginClose()
+	}
+	for !l.kernelDone() && !l.giveUp.Load() {
+		batch, err := l.engine.Wait(-1, l.batch[:0])
+		l.batch = batch
+		l.settleBatch()
+		if err != nil {
+			break
+		}
+	}
+}
+
+// kept holds the engines of loops whose close ran out of patience: the kernel
+// may still write to what they hold.
+var kept struct {
+	sync.Mutex
+	loops []*Loop
+}
+
+// leave releases the engine and gives the thread back.
+func (l *Loop) leave() {
+	l.owner.Store(0)
+	l.publish()
+	if l.engine.InFlight() == 0 {
+		_ = l.engine.Close()
+	} else {
+		kept.Lock()
+		kept.loops = append(kept.loops, l)
+		kept.Unlock()
+	}
+	l.state.Store(ended)
+	runtime.UnlockOSThread()
+	close(l.done)
+}
+
+// RunOnce is one turn of the loop, for programs with a loop of their own: it
+// waits for at most d until there is something to do (0: doesn't wait, negative:
+// no limit), and returns how many callbacks ran. The first call makes the
+// calling goroutine, locked to its thread, the loop's; later ones must come from
+// it, and so must Close. It returns net.ErrClosed once the loop is closed.
+func (l *Loop) RunOnce(d time.Duration) (int, error) {
+	if l.state.Load() == fresh {
+		if err := l.take(); err != nil {
+			return 0, err
+		}
+	}
+	switch {
+	case l.state.Load() == ended:
+		return 0, ErrClosed
+	case !l.mine() || l.inTurn:
+		return 0, ErrRunning
+	}
+	return l.once(d)
+}
+
+func (l *Loop) once(d time.Duration) (n int, err error) {
+	whole := false
+	defer func() {
+		if !whole {
+			l.abandon()
+			l.leave()
+		} else if l.closing && l.drained() {
+			l.leave()
+		}
+	}()
+	n, err = l.turn(d)
+	whole = err == nil
+	return n, err
+}

@@ -1,0 +1,97 @@
+package proactor
+
+import "github.com/seed-2ff0fea0/go-proactor/proactor/op"
+
+// File is an open file of a loop. Its methods may be called by any goroutine;
+// the callbacks run on the loop. Operations on a file run side by side: no order
+// is promised between them (rule 3).
+type File struct {
+	handle
+	loop *Loop
+	name string
+}
+
+// OpenFile opens a file (openat(2)), close-on-exec; flags and mode are as for
+// os.OpenFile, and O_DIRECT is allowed. Any goroutine may call it.
+func (l *Loop) OpenFile(name string, flags int, mode uint32, done func(*File, error)) (op.Ticket, error) {
+	k, err := l.calls.get(l, false)
+	if err != nil {
+		return op.Ticket{}, err
+	}
+	k.n = func(fd int, err error) {
+		if err != nil {
+			done(nil, err)
+			return
+		}
+		f, err := l.NewFile(fd, name)
+		if err != nil {
+			op.CloseFD(fd)
+		}
+		done(f, err)
+	}
+	k.op.OpenAt(nil, name, flags, mode)
+	return k.send(0)
+}
+
+// NewFile makes a descriptor a File of the loop, which owns it from here on; on
+// an error it stays the caller's. Any goroutine may call it.
+func (l *Loop) NewFile(fd int, name string) (*File, error) {
+	f := &File{loop: l, name: name}
+	if err := l.adopt(&f.handle, fd); err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+// Name returns the name given to OpenFile or NewFile.
+func (f *File) Name() string { return f.name }
+
+// Size returns the file's size in bytes (fstat(2)). It asks the kernel at once.
+func (f *File) Size() (int64, error) { return fileSize(f.FD()) }
+
+// ReadAt reads len(b) bytes at the offset (pread(2)). As with io.ReaderAt, fewer
+// come with an error: io.EOF at the end of the file.
+func (f *File) ReadAt(b []byte, off int64, done func(n int, err error)) (op.Ticket, error) {
+	k, err := f.loop.calls.get(f.loop, false)
+	if err != nil {
+		return op.Ticket{}, err
+	}
+	k.n = done
+	k.op.ReadAt(f, b, off)
+	return k.send(0)
+}
+
+// WriteAt writes all of b at the offset (pwrite(2)).
+func (f *File) WriteAt(b []byte, off int64, done func(n int, err error)) (op.Ticket, error) {
+	k, err := f.loop.calls.get(f.loop, false)
+	if err != nil {
+		return op.Ticket{}, err
+	}
+	k.n = done
+	k.op.WriteAt(f, b, off)
+	return k.send(0)
+}
+
+// Sync makes what was written durable (fsync(2)), or with dataOnly just what is
+// needed to read it back (fdatasync(2)). It covers writes that had completed
+// when it was submitted.
+func (f *File) Sync(dataOnly bool, done func(error)) (op.Ticket, error) {
+	k, err := f.loop.calls.get(f.loop, false)
+	if err != nil {
+		return op.Ticket{}, err
+	}
+	k.e = done
+	if dataOnly {
+		k.op.Fdatasync(f)
+	} else {
+		k.op.Fsync(f)
+	}
+	return k.send(0)
+}
+
+// Close closes the file when the operations submitted before have completed.
+// Its callback is the file's last, with the error of close(2) if it had one.
+func (f *File) Close(done func(error)) error { return f.loop.closeHandle(f, done, -1) }
+
+// Abort is Close that first cancels what can be cancelled.
+func (f *File) Abort(done func(error)) error { return f.loop.abortHandle(f, done) }

@@ -1,0 +1,225 @@
+package proactor
+
+import (
+	"errors"
+	"net"
+	"os"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/seed-2ff0fea0/go-proactor/proactor/op"
+)
+
+// Listener is a listening socket of a loop. Any goroutine may call its methods.
+type Listener struct {
+	handle
+	loop *Loop
+	addr net.Addr
+	each atomic.Bool
+}
+
+// Listen listens on network "tcp", "tcp4", "tcp6" or "unix", at an address as
+// package net takes it; a wildcard of "tcp" takes IPv4 and IPv6. The socket is
+// close-on-exec; TCP has SO_REUSEADDR, and TCP_NODELAY on what it accepts. It
+// may block for a moment: host names are looked up, and a port that is still
+// being released is tried again for 0.1 s. Any goroutine may call it.
+func (l *Loop) Listen(network, address string) (*Listener, error) {
+	ln, err := l.listenShared(network, address, false)
+	if err != nil {
+		return nil, opError("listen", network, address, err)
+	}
+	return ln, nil
+}
+
+// listenShared listens; shared lets other sockets listen at the same address.
+func (l *Loop) listenShared(network, address string, shared bool) (*Listener, error) {
+	sa, err := resolve(network, address, true)
+	if err != nil {
+		return nil, err
+	}
+	fd, err := newSocket(sa.Family())
+	if err != nil {
+		return nil, err
+	}
+	ln := &Listener{loop: l}
+	ln.State().Unix = network == "unix"
+	if shared {
+		if err = sharePort(fd); err != nil {
+			op.CloseFD(fd)
+			return nil, err
+		}
+	}
+	if err = bindListen(fd, sa, network == "tcp6"); err == nil {
+		if sa, err = socketName(fd, false); err == nil {
+			ln.addr = netAddr(sa)
+			err = l.addHandle(&ln.handle, fd, op.Socket, false)
+		}
+	}
+	if err != nil {
+		op.CloseFD(fd)
+		return nil, err
+	}
+	return ln, nil
+}
+
+// Addr returns the address it listens on.
+func (ln *Listener) Addr() net.Addr { return ln.addr }
+
+// Accept takes one connection (accept4(2)).
+func (ln *Listener) Accept(done func(*Conn, error)) (op.Ticket, error) {
+	k, err := ln.loop.calls.get(ln.loop, false)
+	if err != nil {
+		return op.Ticket{}, err
+	}
+	k.n = func(fd int, err error) { done(ln.conn(fd, err)) }
+	k.op.Accept(ln)
+	return k.send(0)
+}
+
+// conn makes the accepted descriptor a Conn.
+func (ln *Listener) conn(fd int, err error) (*Conn, error) {
+	if err != nil {
+		return nil, err
+	}
+	return ln.loop.newConn(fd, ln.State().Unix)
+}
+
+// AcceptEach takes every connection until the listener is closed; the last
+// callback has net.ErrClosed. Other errors are reported and accepting goes on:
+// at once if a connection died in the backlog, and after a lack of descriptors
+// or memory when a handle of the loop has closed or a pause of 5 ms to 1 s is
+// over. No connection is lost by that: it stays in the backlog. AcceptEach can
+// be called once.
+func (ln *Listener) AcceptEach(each func(*Conn, error)) error {
+	if !ln.each.CompareAndSwap(false, true) {
+		return errors.New("proactor: AcceptEach called twice")
+	}
+	a := &acceptor{ln: ln, each: each}
+	a.accept.Done = a.accepted
+	a.timer.Done = a.retry
+	return a.submit()
+}
+
+// Close stops listening; connections in the backlog are reset by the kernel. A
+// unix socket's file is removed.
+func (ln *Listener) Close(done func(error)) error {
+	ln.unlink()
+	return ln.loop.closeHandle(ln, done, 0)
+}
+
+// unlink removes the file of a unix socket, as package net does.
+func (ln *Listener) unlink() {
+	if a, ok := ln.addr.(*net.UnixAddr); ok && a.Name != "" && a.Name[0] != '@' {
+		_ = os.Remove(a.Name)
+	}
+}
+
+// acceptor is a running AcceptEach: a multishot accept, or a timer that waits
+// until there may be descriptors again.
+type acceptor struct {
+	ln     *Listener
+	each   func(*Conn, error)
+	accept op.Op
+	timer  op.Op
+	ticket op.Ticket // of the timer
+	pause  time.Duration
+}
+
+const (
+	pauseMin = 5 * time.Millisecond
+	pauseMax = time.Second
+)
+
+func (a *acceptor) submit() error {
+	_, err := a.ln.loop.Submit(a.accept.AcceptEach(a.ln))
+	return err
+}
+
+func (a *acceptor) accepted(o *op.Op) {
+	c, err := a.ln.conn(o.Result())
+	if o.More() {
+		if a.pause = 0; !errors.Is(err, ErrClosed) { // else the loop is closing: the last callback says so
+			a.each(c, err)
+		}
+		return
+	}
+	switch {
+	case lackOfResources(err):
+		a.pause = min(max(2*a.pause, pauseMin), pauseMax)
+		a.each(nil, err)
+		err = a.wait()
+	case errors.Is(err, ErrClosed):
+	default:
+		a.each(nil, err)
+		err = a.resume(err)
+	}
+	if errors.Is(err, ErrClosed) {
+		a.each(nil, ErrClosed)
+	}
+}
+
+// resume goes on after an error that concerned one connection only (man 2
+// accept lists them); any other would come again at once, so there it pauses.
+func (a *acceptor) resume(err error) error {
+	for _, e := range []syscall.Errno{syscall.ECONNABORTED, syscall.EPROTO, syscall.EPERM, syscall.ENETDOWN, syscall.EHOSTUNREACH, syscall.ENETUNREACH} {
+		if errors.Is(err, e) {
+			return a.submit()
+		}
+	}
+	a.pause = min(max(2*a.pause, pauseMin), pauseMax)
+	return a.wait()
+}
+
+func (a *acceptor) wait() (err error) {
+	if a.ln.State().Closing() {
+		return ErrClosed
+	}
+	if a.ticket, err = a.ln.loop.Submit(a.timer.Timeout(a.pause)); err == nil {
+		a.ln.loop.paused = append(a.ln.loop.paused, a)
+	}
+	return err
+}
+
+// retry is the timer's callback: time is over, or a descriptor was freed.
+func (a *acceptor) retry(o *op.Op) {
+	paused := a.ln.loop.paused[:0]
+	for _, p := range a.ln.loop.paused {
+		if p != a {
+			paused = append(paused, p)
+		}
+	}
+	a.ln.loop.paused = paused
+	if err := a.submit(); err != nil {
+		a.each(nil, ErrClosed)
+		a.ln.loop.maybeShut(&a.ln.handle)
+	}
+}
+
+// endPause ends the pause of an acceptor on a handle that is closing. It reports
+// whether there was one: the close waits for its callback.
+func (l *Loop) endPause(h *op.Handle) (found bool) {
+	for _, a := range l.paused {
+		if &a.ln.handle == h {
+			l.Cancel(a.ticket)
+			found = true
+		}
+	}
+	return found
+}
+
+// descriptorFreed lets the paused acceptors try again at once.
+func (l *Loop) descriptorFreed() {
+	for _, a := range l.paused {
+		l.Cancel(a.ticket)
+	}
+}
+
+func lackOfResources(err error) bool {
+	for _, e := range []syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,157 @@
+package proactor
+
+import (
+	"io"
+	"os"
+	"time"
+	"unsafe"
+
+	"github.com/seed-2ff0fea0/go-proactor/proactor/op"
+	"golang.org/x/sys/unix"
+)
+
+func threadID() int64 { return int64(unix.Gettid()) }
+
+// prepareDescriptor tells what fd is and whether it has offsets, and makes it fit
+// for a loop: what can wait for readiness is made non-blocking, because on epoll
+// the try comes first.
+func prepareDescriptor(fd int) (kind op.Kind, seek bool, err error) {
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return 0, false, os.NewSyscallError("fstat", err)
+	}
+	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
+	if err != nil {
+		return 0, false, os.NewSyscallError("fcntl", err)
+	}
+	switch st.Mode & unix.S_IFMT {
+	case unix.S_IFSOCK:
+		kind = socketKind(fd)
+	case unix.S_IFIFO, unix.S_IFCHR:
+		kind = op.Stream
+		_, err := unix.Seek(fd, 0, io.SeekCurrent)
+		seek = err == nil
+	default:
+		kind, seek = op.File, true
+		if flags&unix.O_DIRECT != 0 {
+			kind = op.Direct
+		}
+	}
+	if !kind.IsFile() && flags&unix.O_NONBLOCK == 0 {
+		err = unix.SetNonblock(fd, true)
+	}
+	return kind, seek, os.NewSyscallError("fcntl", err)
+}
+
+func isUnix(fd int) bool {
+	d, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DOMAIN)
+	return err == nil && d == unix.AF_UNIX
+}
+
+func socketKind(fd int) op.Kind {
+	if t, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE); err != nil || t != unix.SOCK_STREAM {
+		return op.Packet
+	}
+	return op.Socket
+}
+
+// newSocket returns a stream socket of the family.
+func newSocket(family int) (int, error) {
+	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		return -1, os.NewSyscallError("socket", err)
+	}
+	return fd, nil
+}
+
+// setNoDelay switches Nagle's algorithm off, as package net does. On sockets
+// that aren't TCP it fails without harm.
+func setNoDelay(fd int) { _ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1) }
+
+// bindListen binds the socket to the address and listens. An IPv6 wildcard takes
+// IPv4 too unless only6.
+func bindListen(fd int, sa *op.Sockaddr, only6 bool) error {
+	if sa.Family() == op.AFInet6 {
+		v := 0
+		if only6 || !sa.AddrPort().Addr().IsUnspecified() {
+			v = 1
+		}
+		_ = unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, v)
+	}
+	if sa.Family() != op.AFUnix {
+		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1); err != nil {
+			return os.NewSyscallError("setsockopt", err)
+		}
+		setNoDelay(fd) // accepted sockets inherit it
+	}
+	if err := bind(fd, sa); err != nil {
+		return err
+	}
+	return os.NewSyscallError("listen", unix.Listen(fd, backlog))
+}
+
+// bind retries for 0.1 s: after a process with a ring was killed, the kernel
+// ends its listener some milliseconds later than its process.
+func bind(fd int, sa *op.Sockaddr) error {
+	p, n := sa.Raw()
+	for try := 0; ; try++ {
+		_, _, e := unix.Syscall(unix.SYS_BIND, uintptr(fd), uintptr(p), n)
+		if e == 0 {
+			return nil
+		}
+		if e != unix.EADDRINUSE || sa.Family() == op.AFUnix || try == 10 {
+			return os.NewSyscallError("bind", e)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+// socketName returns the socket's own or its peer's address.
+func socketName(fd int, peer bool) (*op.Sockaddr, error) {
+	trap, name := uintptr(unix.SYS_GETSOCKNAME), "getsockname"
+	if peer {
+		trap, name = unix.SYS_GETPEERNAME, "getpeername"
+	}
+	sa := new(op.Sockaddr)
+	p, n := sa.Buffer()
+	if _, _, e := unix.Syscall(trap, uintptr(fd), uintptr(p), uintptr(unsafe.Pointer(n))); e != 0 {
+		return nil, os.NewSyscallError(name, e)
+	}
+	return sa, nil
+}
+
+func fileSize(fd int) (int64, error) {
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return 0, os.NewSyscallError("fstat", err)
+	}
+	return st.Size, nil
+}
+
+// sharePort lets several sockets listen at one address.
+func sharePort(fd int) error {
+	return os.NewSyscallError("setsockopt", unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1))
+}
+
+// pinThread keeps the calling thread, to which the goroutine is locked, on the
+// i-th CPU that it may use. It returns what takes that back. It is a favour:
+// where it fails the thread stays free.
+func pinThread(i int) (unpin func()) {
+	var may, one unix.CPUSet
+	if unix.SchedGetaffinity(0, &may) != nil {
+		return func() {}
+	}
+	i %= may.Count()
+	for cpu := 0; ; cpu++ {
+		if !may.IsSet(cpu) {
+			continue
+		}
+		if i == 0 {
+			one.Set(cpu)
+			break
+		}
+		i--
+	}
+	_ = unix.SchedSetaffinity(0, &one)
+	return func() { _ = unix.SchedSetaffinity(0, &may) }
+}

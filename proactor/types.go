@@ -1,0 +1,36 @@
+package proactor
+
+import "github.com/seed-2ff0fea0/go-proactor/proactor/op"
+
+// The vocabulary of package op that callers use.
+type (
+	// Op is one operation, owned by its caller.
+	Op = op.Op
+	// Handle is a descriptor that a loop looks after, by Register.
+	Handle = op.Handle
+	// Ticket names one submission of an Op.
+	Ticket = op.Ticket
+	// Target is what an operation works on: a *Handle, *Conn, *Listener, *File.
+	Target = op.Target
+	// Sockaddr is a socket address as the kernel takes it.
+	Sockaddr = op.Sockaddr
+	// Buffer holds received data, from the loop's pool.
+	Buffer = op.Buffer
+	// Code names what an operation does.
+	Code = op.Code
+)
+
+// The errors that are this library's own.
+var (
+	ErrCanceled = op.ErrCanceled
+	ErrNotFound = op.ErrNotFound
+	ErrTorn     = op.ErrTorn
+	ErrFull     = op.ErrFull
+	ErrInvalid  = op.ErrInvalid
+)
+
+var (
+	_ Target = (*Conn)(nil)
+	_ Target = (*Listener)(nil)
+	_ Target = (*File)(nil)
+)
