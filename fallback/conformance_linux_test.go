@@ -1,0 +1,20 @@
+package fallback_test
+
+import (
+	"testing"
+
+	"github.com/seed-2ff0fea0/go-proactor/fallback"
+	"github.com/seed-2ff0fea0/go-proactor/proactor/op"
+	"github.com/seed-2ff0fea0/go-proactor/proactor/op/optest"
+	"github.com/stretchr/testify/require"
+)
+
+func TestMain(m *testing.M) { optest.Main(m) }
+
+func TestConformance(t *testing.T) {
+	optest.Run(t, func(t testing.TB, c optest.Config) op.Engine {
+		e, err := fallback.New(fallback.Options{Events: c.Entries, Workers: c.Workers})
+		require.NoError(t, err)
+		return e
+	})
+}

@@ -1,0 +1,169 @@
+//go:build linux
+
+package optest
+
+import (
+	"io"
+	"net/netip"
+	"syscall"
+	"time"
+
+	"github.com/seed-2ff0fea0/go-proactor/proactor/op"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+)
+
+// deed prepares an operation of one code.
+type deed func(*op.Op) *op.Op
+
+// oneShots are the codes without More; each.go has the tests of the others.
+func oneShots() (all []op.Code) {
+	for c := op.Nop; c < op.NumCodes; c++ {
+		if !c.Info().Multi {
+			all = append(all, c)
+		}
+	}
+	return all
+}
+
+// deeds returns for each code how to prepare an operation that completes by
+// itself and without an error, as often as wanted.
+func deeds(e *env) map[op.Code]deed {
+	e.Helper()
+	all := map[op.Code]deed{
+		op.Nop:     func(o *op.Op) *op.Op { return o.Nop() },
+		op.Timeout: func(o *op.Op) *op.Op { return o.Timeout(10 * time.Microsecond) },
+		op.Cancel: func(o *op.Op) *op.Op {
+			target := &op.Op{Done: func(*op.Op) {}}
+			return o.Cancel(e.put(target.Timeout(time.Hour)))
+		},
+	}
+	streamDeeds(e, all)
+	socketDeeds(e, all)
+	fileDeeds(e, all)
+	for _, c := range oneShots() {
+		require.Contains(e, all, c, "no test for %v: add one to deeds", c)
+	}
+	return all
+}
+
+func streamDeeds(e *env, all map[op.Code]deed) {
+	h, peer := e.pair()
+	go func() { _, _ = io.Copy(io.Discard, peer) }()
+	all[op.Recv] = func(o *op.Op) *op.Op {
+		e.write(peer, []byte{1})
+		return o.Recv(h, make([]byte, 64))
+	}
+	all[op.Recvv] = func(o *op.Op) *op.Op {
+		e.write(peer, []byte{1})
+		return o.Recvv(h, [][]byte{make([]byte, 1), make([]byte, 64)})
+	}
+	all[op.Send] = func(o *op.Op) *op.Op { return o.Send(h, []byte{1}) }
+	all[op.Sendv] = func(o *op.Op) *op.Op { return o.Sendv(h, [][]byte{{1}, {2, 3}}) }
+	all[op.Poll] = func(o *op.Op) *op.Op { return o.Poll(h, unix.POLLOUT) }
+	s, _ := e.pair()
+	all[op.Shutdown] = func(o *op.Op) *op.Op { return o.Shutdown(s, syscall.SHUT_WR) }
+}
+
+func socketDeeds(e *env, all map[op.Code]deed) {
+	ln, name := e.listener()
+	_, other := e.unixListener(4096)
+	all[op.Accept] = func(o *op.Op) *op.Op {
+		e.knock(name)
+		return o.Accept(ln)
+	}
+	all[op.Connect] = func(o *op.Op) *op.Op {
+		return o.Connect(e.socketHandle(unix.AF_UNIX), e.unixAddr(other))
+	}
+	all[op.Close] = func(o *op.Op) *op.Op { return o.Close(e.socketHandle(unix.AF_UNIX), time.Hour) }
+}
+
+func fileDeeds(e *env, all map[op.Code]deed) {
+	f, path := e.tempFile(pattern(0, 100))
+	all[op.ReadAt] = func(o *op.Op) *op.Op { return o.ReadAt(f, make([]byte, 50), 10) }
+	all[op.ReadvAt] = func(o *op.Op) *op.Op {
+		return o.ReadvAt(f, [][]byte{make([]byte, 20), make([]byte, 30)}, 10)
+	}
+	all[op.WriteAt] = func(o *op.Op) *op.Op { return o.WriteAt(f, make([]byte, 10), 90) }
+	all[op.WritevAt] = func(o *op.Op) *op.Op {
+		return o.WritevAt(f, [][]byte{make([]byte, 4), make([]byte, 6)}, 90)
+	}
+	all[op.Fsync] = func(o *op.Op) *op.Op { return o.Fsync(f) }
+	all[op.Fdatasync] = func(o *op.Op) *op.Op { return o.Fdatasync(f) }
+	all[op.OpenAt] = func(o *op.Op) *op.Op { return o.OpenAt(nil, path, unix.O_RDONLY, 0) }
+}
+
+// onHandle is how to prepare each code that needs a handle, on a given one.
+var onHandle = map[op.Code]func(*op.Op, op.Target) *op.Op{
+	op.Accept:    (*op.Op).Accept,
+	op.Connect:   func(o *op.Op, t op.Target) *op.Op { return o.Connect(t, new(op.Sockaddr)) },
+	op.Recv:      func(o *op.Op, t op.Target) *op.Op { return o.Recv(t, make([]byte, 1)) },
+	op.Recvv:     func(o *op.Op, t op.Target) *op.Op { return o.Recvv(t, [][]byte{make([]byte, 1)}) },
+	op.Send:      func(o *op.Op, t op.Target) *op.Op { return o.Send(t, make([]byte, 1)) },
+	op.Sendv:     func(o *op.Op, t op.Target) *op.Op { return o.Sendv(t, [][]byte{make([]byte, 1)}) },
+	op.Shutdown:  func(o *op.Op, t op.Target) *op.Op { return o.Shutdown(t, syscall.SHUT_WR) },
+	op.Close:     func(o *op.Op, t op.Target) *op.Op { return o.Close(t, 0) },
+	op.ReadAt:    func(o *op.Op, t op.Target) *op.Op { return o.ReadAt(t, make([]byte, 1), 0) },
+	op.ReadvAt:   func(o *op.Op, t op.Target) *op.Op { return o.ReadvAt(t, [][]byte{make([]byte, 1)}, 0) },
+	op.WriteAt:   func(o *op.Op, t op.Target) *op.Op { return o.WriteAt(t, make([]byte, 1), 0) },
+	op.WritevAt:  func(o *op.Op, t op.Target) *op.Op { return o.WritevAt(t, [][]byte{make([]byte, 1)}, 0) },
+	op.Fsync:     (*op.Op).Fsync,
+	op.Fdatasync: (*op.Op).Fdatasync,
+	op.Poll:      func(o *op.Op, t op.Target) *op.Op { return o.Poll(t, unix.POLLIN) },
+
+	op.AcceptEach: (*op.Op).AcceptEach,
+	op.RecvEach:   (*op.Op).RecvEach,
+}
+
+// eachOnHandle calls f for each code that needs a handle.
+func eachOnHandle(e *env, f func(c op.Code, prepare func(*op.Op, op.Target) *op.Op)) {
+	e.Helper()
+	for c := op.Nop; c < op.NumCodes; c++ {
+		if c.Info().Handle {
+			require.Contains(e, onHandle, c, "no test for %v: add one to onHandle", c)
+			f(c, onHandle[c])
+		}
+	}
+}
+
+func loopback(port int) netip.AddrPort {
+	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(port))
+}
+
+// stuckOp is an operation that stays pending until something ends it.
+type stuckOp struct {
+	name string
+	h    *op.Handle // nil for a timeout
+	deed deed
+}
+
+// stuckOps returns one of each kind, each on a handle of its own.
+func stuckOps(e *env) (all []stuckOp) {
+	e.Helper()
+	add := func(name string, h *op.Handle, d deed) { all = append(all, stuckOp{name, h, d}) }
+	pair := func() *op.Handle { h, _ := e.pair(); return h }
+	full := func() *op.Handle { h := pair(); e.stuff(h); return h }
+
+	recv, recvv, poll, send, sendv := pair(), pair(), pair(), full(), full()
+	add("recv", recv, func(o *op.Op) *op.Op { return o.Recv(recv, make([]byte, 8)) })
+	add("recvv", recvv, func(o *op.Op) *op.Op { return o.Recvv(recvv, [][]byte{make([]byte, 8)}) })
+	add("send", send, func(o *op.Op) *op.Op { return o.Send(send, make([]byte, 8)) })
+	add("sendv", sendv, func(o *op.Op) *op.Op { return o.Sendv(sendv, [][]byte{make([]byte, 8)}) })
+	add("poll for input", poll, func(o *op.Op) *op.Op { return o.Poll(poll, unix.POLLIN) })
+
+	ln, _ := e.listener()
+	add("accept", ln, func(o *op.Op) *op.Op { return o.Accept(ln) })
+	local, tcp := e.socketHandle(unix.AF_UNIX), e.socketHandle(unix.AF_INET)
+	toLocal, _ := e.fullUnix()
+	toTCP := e.fullTCP()
+	add("unix connect", local, func(o *op.Op) *op.Op { return o.Connect(local, toLocal) })
+	add("tcp connect", tcp, func(o *op.Op) *op.Op { return o.Connect(tcp, toTCP) })
+
+	p, _ := e.pipe(true)
+	add("recv from a pipe", p, func(o *op.Op) *op.Op { return o.Recv(p, make([]byte, 8)) })
+	q, _ := e.pipe(false)
+	e.stuff(q)
+	add("send to a pipe", q, func(o *op.Op) *op.Op { return o.Send(q, make([]byte, 8)) })
+	add("timeout", nil, func(o *op.Op) *op.Op { return o.Timeout(time.Hour) })
+	return all
+}

@@ -1,0 +1,539 @@
+//go:build linux
+
+package optest
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/seed-2ff0fea0/go-proactor/proactor"
+	"github.com/seed-2ff0fea0/go-proactor/proactor/op"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+)
+
+// eachTests hold an engine to the rules where operations are multishot and the
+// memory is chosen at completion.
+var eachTests = []test{
+	{"Rule01_RecvEachHasOneFinalCallbackAfterAnyNumberOfOthers", recvEachEndsOnce},
+	{"Rule01_AcceptEachAcceptsAllAndEndsOnce", acceptEachEndsOnce},
+	{"Rule03_AOneShotBehindAMultishotWaitsForItsEnd", oneShotBehindMultishot},
+	{"Rule04_ABufferOutlivesItsLoop", bufferOutlivesLoop},
+	{"Rule04_ABufferReleasedTwicePanics", doubleReleasePanics},
+	{"Rule04_ASendReleasesItsBufferHoweverItEnds", sendReleasesBuffer},
+	{"Rule05_RecvEachEndsWithEOF", recvEachEOF},
+	{"Rule06_CancelEndsRecvEachAndLosesNothing", cancelRecvEach},
+	{"Rule06_TheDeadlineOfRecvEachIsAnIdleTimeout", recvEachIdleTimeout},
+	{"Rule06_PauseHoldsBackAndResumeGoesOn", pauseAndResume},
+	{"Rule07_CloseEndsRecvEachAndThePeerSeesIt", closeEndsRecvEach},
+	{"Rule10_AnIdleRecvEachHoldsNoBuffer", idleHoldsNoBuffer},
+	{"Rule10_OneBufferReleasedElsewhereWakesTheStarved", releaseWakesStarved},
+	{"Rule10_StarvedHandlesGoOnInTheirOrder", starvedInOrder},
+	{"Rule10_ASlowReaderWithAFullQuotaLeavesBuffersForOthers", slowReaderQuota},
+	{"Rule10_AParserThatKeepsPartialMessages", parserKeepsPartial},
+	{"Rule10_WaterMarksStopAPeerThatNeverReads", waterMarks},
+	{"Rule13_RecvEachOnAPipe", recvEachPipe},
+	{"Rule13_RecvEachOnAFileIsRefused", recvEachFile},
+}
+
+// piece is one callback of RecvEach.
+type piece struct {
+	buf  *op.Buffer
+	more bool
+	err  error
+}
+
+// recvEach submits a RecvEach whose callbacks go to the channel.
+func (e *env) recvEach(h op.Target, prepare ...func(*op.Op)) (chan piece, op.Ticket, *op.Op) {
+	e.Helper()
+	c := make(chan piece, 10_000)
+	o := &op.Op{}
+	o.Done = func(o *op.Op) {
+		_, err := o.Result()
+		c <- piece{o.Buffer(), o.More(), err}
+	}
+	o.RecvEach(h)
+	for _, f := range prepare {
+		f(o)
+	}
+	t, err := e.loop.Submit(o)
+	require.NoError(e, err)
+	return c, t, o
+}
+
+// collect receives until n bytes have come, and releases the Buffers.
+func (e *env) drain(c chan piece, n int) (all []byte) {
+	e.Helper()
+	for len(all) < n {
+		p := await(e, c)
+		require.NoError(e, p.err)
+		require.True(e, p.more)
+		all = append(all, p.buf.Bytes()...)
+		p.buf.Release()
+	}
+	return all
+}
+
+func random(n int) []byte {
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = byte(rand.Uint32())
+	}
+	return b
+}
+
+func write(e *env, c net.Conn, b []byte) {
+	e.Helper()
+	_, err := c.Write(b)
+	require.NoError(e, err)
+}
+
+func recvEachEndsOnce(e *env) {
+	e.start(proactor.WithBuffers(4, 512))
+	h, peer := e.pair()
+	c, _, o := e.recvEach(h)
+	data := random(100_000)
+	go func() { _, _ = peer.Write(data); peer.Close() }()
+	require.True(e, bytes.Equal(data, e.drain(c, len(data))))
+	last := await(e, c)
+	require.Equal(e, piece{nil, false, io.EOF}, last)
+	e.settle()
+	require.Empty(e, c, "a callback after the final one")
+	require.False(e, o.InFlight())
+}
+
+func acceptEachEndsOnce(e *env) {
+	e.start()
+	ln, err := e.loop.Listen("tcp", "127.0.0.1:0")
+	require.NoError(e, err)
+	c := make(chan piece, 100)
+	fds := make(chan int, 100)
+	o := &op.Op{}
+	o.Done = func(o *op.Op) {
+		fd, err := o.Result()
+		if err == nil {
+			fds <- fd
+		}
+		c <- piece{nil, o.More(), err}
+	}
+	t, err := e.loop.Submit(o.AcceptEach(ln))
+	require.NoError(e, err)
+	for range 20 {
+		peer, err := net.Dial("tcp", ln.Addr().String())
+		require.NoError(e, err)
+		require.Equal(e, piece{nil, true, nil}, await(e, c))
+		op.CloseFD(<-fds)
+		peer.Close()
+	}
+	require.True(e, e.loop.Cancel(t))
+	require.Equal(e, piece{nil, false, op.ErrCanceled}, await(e, c))
+	e.settle()
+	require.Empty(e, c)
+}
+
+func oneShotBehindMultishot(e *env) {
+	e.start()
+	h, peer := e.pair()
+	c, t, _ := e.recvEach(h)
+	one, done := into(1)
+	buf := make([]byte, 10)
+	_, err := e.loop.Submit((&op.Op{Done: done}).Recv(h, buf))
+	require.NoError(e, err)
+	write(e, peer, []byte("first"))
+	require.Equal(e, "first", string(e.drain(c, 5)))
+	require.Empty(e, one)
+	require.True(e, e.loop.Cancel(t))
+	require.ErrorIs(e, await(e, c).err, op.ErrCanceled)
+	write(e, peer, []byte("second"))
+	r := await(e, one)
+	require.NoError(e, r.err)
+	require.Equal(e, "second", string(buf[:r.n]))
+}
+
+func bufferOutlivesLoop(e *env) {
+	e.start()
+	h, peer := e.pair()
+	c, _, _ := e.recvEach(h)
+	write(e, peer, []byte("kept"))
+	p := await(e, c)
+	require.NoError(e, e.loop.Close())
+	require.ErrorIs(e, await(e, c).err, net.ErrClosed)
+	require.Equal(e, "kept", string(p.buf.Bytes()))
+	require.Equal(e, "kept", string(p.buf.Copy()))
+	p.buf.Release()
+}
+
+func doubleReleasePanics(e *env) {
+	e.start()
+	h, peer := e.pair()
+	c, _, _ := e.recvEach(h)
+	write(e, peer, []byte("x"))
+	p := await(e, c)
+	p.buf.Release()
+	require.PanicsWithValue(e, "proactor: Buffer released twice", p.buf.Release)
+}
+
+func sendReleasesBuffer(e *env) {
+	e.start(proactor.WithBuffers(2, 4096))
+	h, peer := e.pair()
+	c, _, _ := e.recvEach(h)
+	ended, done := into(10)
+	for range 20 { // each takes one of two: kept ones would starve the receive
+		write(e, peer, []byte("there and back"))
+		p := await(e, c)
+		_, err := e.loop.Submit((&op.Op{Done: done}).SendBuffer(h, p.buf))
+		require.NoError(e, err)
+		require.NoError(e, await(e, ended).err)
+		b := make([]byte, 14)
+		_, err = io.ReadFull(peer, b)
+		require.NoError(e, err)
+	}
+	write(e, peer, []byte("x"))
+	p := await(e, c)
+	x, y := e.pair()
+	y.Close()
+	_, err := e.loop.Submit((&op.Op{Done: done}).SendBuffer(x, p.buf))
+	require.NoError(e, err)
+	require.ErrorIs(e, await(e, ended).err, unix.EPIPE)
+	require.Panics(e, p.buf.Release, "the failed send has released it")
+}
+
+func recvEachEOF(e *env) {
+	e.start()
+	h, peer := e.pair()
+	peer.Close()
+	c, _, _ := e.recvEach(h)
+	require.Equal(e, piece{nil, false, io.EOF}, await(e, c))
+}
+
+func cancelRecvEach(e *env) {
+	e.start(proactor.WithBuffers(8, 256))
+	h, peer := e.pair()
+	data := random(64 << 10)
+	go func() { _, _ = peer.Write(data) }()
+	var got []byte
+	for len(got) < len(data) {
+		c, t, _ := e.recvEach(h)
+		first := await(e, c)
+		e.loop.Cancel(t)
+		for p := first; ; p = await(e, c) {
+			if p.buf != nil {
+				got = append(got, p.buf.Bytes()...)
+				p.buf.Release()
+			}
+			if !p.more {
+				require.ErrorIs(e, p.err, op.ErrCanceled)
+				break
+			}
+		}
+	}
+	require.True(e, bytes.Equal(data, got))
+}
+
+func recvEachIdleTimeout(e *env) {
+	e.start()
+	h, peer := e.pair()
+	const idle = 50 * time.Millisecond
+	begin := time.Now()
+	c, _, _ := e.recvEach(h, func(o *op.Op) { o.SetTimeout(idle) })
+	pieces := 0
+	for ; time.Since(begin) < 3*idle; pieces++ { // longer than the time-out, but never idle
+		write(e, peer, []byte{1})
+		p := await(e, c)
+		if p.err != nil {
+			break // a slow machine: the pause was longer than it looks
+		}
+		p.buf.Release()
+	}
+	require.NotZero(e, pieces)
+	for p := range c {
+		if !p.more {
+			require.ErrorIs(e, p.err, os.ErrDeadlineExceeded)
+			break
+		}
+		p.buf.Release()
+	}
+	require.GreaterOrEqual(e, time.Since(begin), idle)
+}
+
+func pauseAndResume(e *env) {
+	e.start()
+	h, peer := e.pair()
+	c, t, _ := e.recvEach(h)
+	write(e, peer, []byte("a"))
+	require.Equal(e, "a", string(e.drain(c, 1)))
+	for range 20 {
+		e.loop.Pause(t)
+		e.settle()
+		e.settle()
+		write(e, peer, []byte("bc"))
+		e.settle()
+		// What was under way when it was paused may still come; then nothing.
+		under := len(c)
+		require.LessOrEqual(e, under, 1)
+		e.loop.Resume(t)
+		require.Equal(e, "bc", string(e.drain(c, 2)))
+	}
+	e.loop.Pause(t)
+	require.True(e, e.loop.Cancel(t))
+	require.ErrorIs(e, await(e, c).err, op.ErrCanceled)
+}
+
+func closeEndsRecvEach(e *env) {
+	e.start()
+	h, peer := e.tcpPair()
+	c, _, _ := e.recvEach(h)
+	e.settle()
+	_, err := e.do(func(o *op.Op) *op.Op { return o.Close(h, -1) })
+	require.NoError(e, err)
+	require.Len(e, c, 1, "its callback came before Close's")
+	require.Equal(e, piece{nil, false, net.ErrClosed}, await(e, c))
+	_, err = peer.Read(make([]byte, 1))
+	require.Equal(e, io.EOF, err)
+}
+
+func idleHoldsNoBuffer(e *env) {
+	e.start(proactor.WithBuffers(2, 1024))
+	type end struct {
+		c    chan piece
+		peer net.Conn
+	}
+	var ends []end
+	for range 50 {
+		h, peer := e.pair()
+		c, _, _ := e.recvEach(h)
+		ends = append(ends, end{c, peer})
+	}
+	for i, x := range ends {
+		write(e, x.peer, fmt.Append(nil, i))
+		require.Equal(e, fmt.Sprint(i), string(e.drain(x.c, len(fmt.Sprint(i)))))
+	}
+}
+
+// takeAll holds all Buffers: it returns them, and the channels of the receives
+// that have got none although there is data.
+func (e *env) takeAll(n int) (held []*op.Buffer, without []chan piece) {
+	e.start(proactor.WithBuffers(n, 64))
+	var got, all []chan piece
+	for range 2 * n {
+		h, peer := e.pair()
+		c, _, _ := e.recvEach(h)
+		e.settle()
+		write(e, peer, []byte("data"))
+		all = append(all, c)
+		if len(all) <= n {
+			held = append(held, await(e, c).buf)
+			got = append(got, c)
+		}
+		e.settle()
+	}
+	return held, all[len(got):]
+}
+
+func releaseWakesStarved(e *env) {
+	held, without := e.takeAll(4)
+	e.settle()
+	for _, c := range without {
+		require.Empty(e, c)
+	}
+	// The loop sleeps; each release on another goroutine lets one go on.
+	for i, b := range held {
+		go b.Release()
+		p := await(e, without[i])
+		require.Equal(e, "data", string(p.buf.Bytes()))
+	}
+}
+
+func starvedInOrder(e *env) {
+	held, without := e.takeAll(3)
+	order := make(chan int, len(without))
+	for i, c := range without {
+		go func() {
+			p := <-c
+			order <- i
+			p.buf.Release()
+		}()
+	}
+	held[0].Release() // one Buffer goes round
+	var got []int
+	for range without {
+		got = append(got, await(e, order))
+	}
+	require.True(e, slices.IsSorted(got), "%v", got)
+}
+
+func slowReaderQuota(e *env) {
+	e.start(proactor.WithBuffers(16, 256), proactor.WithQuota(4))
+	slow, flood := e.pair()
+	c, _, _ := e.recvEach(slow)
+	data := random(64 << 10)
+	go func() { _, _ = flood.Write(data) }()
+	var held []piece
+	for range 4 {
+		held = append(held, await(e, c)) // kept: the quota is used up
+	}
+	for range 100 {
+		h, peer := e.pair()
+		q, _, _ := e.recvEach(h)
+		write(e, peer, []byte("quick"))
+		require.Equal(e, "quick", string(e.drain(q, 5)))
+		peer.Close()
+		require.Equal(e, io.EOF, await(e, q).err)
+	}
+	var got []byte
+	for len(got) < len(data) {
+		if len(held) == 0 {
+			held = append(held, await(e, c))
+		}
+		got = append(got, held[0].buf.Bytes()...)
+		held[0].buf.Release()
+		held = held[1:]
+	}
+	require.True(e, bytes.Equal(data, got))
+}
+
+// Messages of one length byte and a body, that come in pieces of any size: the
+// parser keeps a Buffer until the message in it is whole.
+func parserKeepsPartial(e *env) {
+	e.start(proactor.WithBuffers(8, 32))
+	h, peer := e.pair()
+	c, _, _ := e.recvEach(h)
+	var stream, want []byte
+	for i := range 200 {
+		body := random(i % 40)
+		stream = append(append(stream, byte(len(body))), body...)
+		want = append(want, body...)
+	}
+	go func() {
+		for len(stream) > 0 {
+			n := min(len(stream), 1+rand.IntN(20))
+			if _, err := peer.Write(stream[:n]); err != nil {
+				return
+			}
+			stream = stream[n:]
+		}
+		peer.Close()
+	}()
+	var got []byte
+	var kept []*op.Buffer
+	for p := await(e, c); p.more; p = await(e, c) {
+		kept = append(kept, p.buf)
+		for body, ok := message(&kept); ok; body, ok = message(&kept) {
+			got = append(got, body...)
+		}
+	}
+	require.Empty(e, kept)
+	require.True(e, bytes.Equal(want, got))
+}
+
+// message takes the first message out of the Buffers if it is whole.
+func message(kept *[]*op.Buffer) ([]byte, bool) {
+	have := 0
+	for _, b := range *kept {
+		have += b.Len()
+	}
+	if have == 0 {
+		return nil, false
+	}
+	need := 1 + int((*kept)[0].Bytes()[0])
+	if have < need {
+		return nil, false
+	}
+	var m []byte
+	for need > 0 {
+		b := (*kept)[0]
+		n := min(need, b.Len())
+		m = append(m, b.Bytes()[:n]...)
+		b.Skip(n)
+		need -= n
+		if b.Len() == 0 {
+			b.Release()
+			*kept = (*kept)[1:]
+		}
+	}
+	return m[1:], true
+}
+
+// A source that heeds the marks queues no more than they allow, and all of it
+// arrives when the peer reads at last.
+func waterMarks(e *env) {
+	e.start()
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	require.NoError(e, err)
+	conn, err := e.loop.NewConn(fds[0])
+	require.NoError(e, err)
+	peer := e.netConn(fds[1])
+	const low, high, chunk, total = 64 << 10, 256 << 10, 16 << 10, 8 << 20
+	full := false
+	sent, most := 0, 0
+	piece := make([]byte, chunk)
+	var pump func(int, error)
+	crossings := make(chan bool, 10_000)
+	pump = func(int, error) {
+		for !full && sent < total && conn.Queued() <= high {
+			sent += chunk
+			_, err := conn.Send(piece, pump)
+			require.NoError(e, err)
+		}
+		most = max(most, conn.Queued())
+	}
+	conn.SetWaterMarks(low, high, func(f bool) {
+		full = f
+		crossings <- f
+		pump(0, nil)
+	})
+	e.onLoop(func() { pump(0, nil) })
+	require.True(e, await(e, crossings), "the high mark is crossed")
+	e.onLoop(func() { require.LessOrEqual(e, sent, high+1<<20, "the peer has read nothing") })
+	n, err := io.CopyN(io.Discard, peer, total)
+	require.NoError(e, err)
+	require.EqualValues(e, total, n)
+	require.False(e, await(e, crossings), "the low mark is crossed")
+	e.onLoop(func() { require.LessOrEqual(e, most, high+chunk) })
+}
+
+func recvEachPipe(e *env) {
+	e.start()
+	r, w, err := os.Pipe()
+	require.NoError(e, err)
+	defer w.Close()
+	fd, err := unix.FcntlInt(r.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	require.NoError(e, err)
+	r.Close()
+	h, err := e.loop.Register(fd)
+	require.NoError(e, err)
+	c, _, _ := e.recvEach(h)
+	for range 10 {
+		_, err = w.WriteString("pipe")
+		require.NoError(e, err)
+		require.Equal(e, "pipe", string(e.drain(c, 4)))
+	}
+	w.Close()
+	require.Equal(e, piece{nil, false, io.EOF}, await(e, c))
+}
+
+func recvEachFile(e *env) {
+	e.start()
+	for _, name := range []string{os.Args[0], "/dev/zero"} {
+		fd, err := unix.Open(name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		require.NoError(e, err)
+		h, err := e.loop.Register(fd)
+		require.NoError(e, err)
+		c, t, _ := e.recvEach(h)
+		p := await(e, c)
+		if name == "/dev/zero" { // endless: readable without readiness, where that is possible
+			e.loop.Cancel(t)
+			for ; p.more; p = await(e, c) {
+				p.buf.Release()
+			}
+			continue
+		}
+		require.ErrorIs(e, p.err, unix.EOPNOTSUPP)
+	}
+}

@@ -1,0 +1,6 @@
+//go:build linux && !race
+
+package optest
+
+// raceEnabled: see race_on.go.
+const raceEnabled = false
