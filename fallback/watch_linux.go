@@ -10,7 +10,7 @@ import (
 // still under way when its handle is closed finds the generation changed, also
 // when the number is in use again.
 type watched struct {
-	all  []place
+	all  op.Table[place]
 	free []uint32
 }
 
@@ -27,24 +27,24 @@ func (w *watched) add(h *op.Handle) (i, gen uint32) {
 		i = w.free[n-1]
 		w.free = w.free[:n-1]
 	} else {
-		i = uint32(len(w.all))
-		w.all = append(w.all, place{})
+		i = w.all.Add()
 	}
-	p := &w.all[i]
+	p := w.all.At(i)
 	p.h = h
 	h.State().Slot, h.State().Gen = i, p.gen
 	return i, p.gen
 }
 
 func (w *watched) remove(i uint32) {
-	w.all[i] = place{gen: w.all[i].gen + 1}
+	p := w.all.At(i)
+	*p = place{gen: p.gen + 1}
 	w.free = append(w.free, i)
 }
 
 // find returns the handle that an event names, nil if it is gone.
 func (w *watched) find(i, gen uint32) *op.Handle {
-	if uint64(i) < uint64(len(w.all)) && w.all[i].gen == gen {
-		return w.all[i].h
+	if i < w.all.Len() && w.all.At(i).gen == gen {
+		return w.all.At(i).h
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"github.com/seed-2ff0fea0/go-proactor/proactor/op"
 )
@@ -19,11 +20,32 @@ type handle = op.Handle // embedded: its FD method is promoted, its name is not
 // control, and no closure, submit an Op of your own that names the Conn.
 type Conn struct {
 	handle
-	loop        *Loop
+	loop     *Loop
+	each     atomic.Pointer[receiver] // of RecvEach
+	settings atomic.Pointer[settings]
+}
+
+// settings are what few connections have: they would cost the others memory.
+type settings struct {
 	recvTimeout atomic.Int64
 	sendTimeout atomic.Int64
-	each        atomic.Pointer[receiver] // of RecvEach
 	marks       atomic.Pointer[marks]
+}
+
+var noSettings settings // never changed
+
+// set returns the connection's settings, to change them.
+func (c *Conn) set() *settings {
+	c.settings.CompareAndSwap(nil, new(settings))
+	return c.settings.Load()
+}
+
+// setting returns the connection's settings, to read them.
+func (c *Conn) setting() *settings {
+	if s := c.settings.Load(); s != nil {
+		return s
+	}
+	return &noSettings
 }
 
 // NewConn makes a connected socket a Conn of the loop, which owns the descriptor
@@ -52,11 +74,11 @@ func (c *Conn) Loop() *Loop { return c.loop }
 
 // SetRecvTimeout limits each receive submitted from now on: it ends with
 // os.ErrDeadlineExceeded when nothing came for d. Zero is no limit.
-func (c *Conn) SetRecvTimeout(d time.Duration) { c.recvTimeout.Store(int64(d)) }
+func (c *Conn) SetRecvTimeout(d time.Duration) { c.set().recvTimeout.Store(int64(d)) }
 
 // SetSendTimeout limits each send submitted from now on, waiting in line
 // included. Zero is no limit.
-func (c *Conn) SetSendTimeout(d time.Duration) { c.sendTimeout.Store(int64(d)) }
+func (c *Conn) SetSendTimeout(d time.Duration) { c.set().sendTimeout.Store(int64(d)) }
 
 // Recv receives into b: at least one byte, io.EOF at the end of the stream, or
 // an error (recv(2)). The error returned is ErrClosed or op.ErrFull, and then
@@ -68,7 +90,7 @@ func (c *Conn) Recv(b []byte, done func(n int, err error)) (op.Ticket, error) {
 	}
 	k.n = done
 	k.op.Recv(c, b)
-	return k.send(time.Duration(c.recvTimeout.Load()))
+	return k.send(time.Duration(c.setting().recvTimeout.Load()))
 }
 
 // RecvEach receives one piece after the other (recv(2)), each into a Buffer that
@@ -83,12 +105,11 @@ func (c *Conn) Recv(b []byte, done func(n int, err error)) (op.Ticket, error) {
 // come back. A second RecvEach while one is under way waits for its end.
 func (c *Conn) RecvEach(each func(*op.Buffer, error)) error {
 	x := &receiver{each: each}
-	x.op.Done = x.done
+	x.op.Done = received
 	x.op.RecvEach(c)
-	if d := c.recvTimeout.Load(); d > 0 {
+	if d := c.setting().recvTimeout.Load(); d > 0 {
 		x.op.SetTimeout(time.Duration(d))
 	}
-	x.ticket = x.op.Next()
 	before := c.each.Swap(x) // before the first callback, which may pause
 	_, err := c.loop.Submit(&x.op)
 	if err != nil {
@@ -97,14 +118,16 @@ func (c *Conn) RecvEach(each func(*op.Buffer, error)) error {
 	return err
 }
 
-// receiver is a RecvEach under way.
+// receiver is a RecvEach under way. Its operation is submitted once.
 type receiver struct {
-	op     op.Op
-	ticket op.Ticket
-	each   func(*op.Buffer, error)
+	op   op.Op
+	each func(*op.Buffer, error)
 }
 
-func (x *receiver) done(o *op.Op) {
+// received is the callback of a receiver's operation, which is its first field: a
+// method value instead would be memory for each connection.
+func received(o *op.Op) {
+	x := (*receiver)(unsafe.Pointer(o))
 	_, err := o.Result()
 	x.each(o.Buffer(), err)
 }
@@ -113,14 +136,14 @@ func (x *receiver) done(o *op.Op) {
 // received still comes. It is how a slow consumer holds its peer back.
 func (c *Conn) PauseRecv() {
 	if x := c.each.Load(); x != nil {
-		c.loop.Pause(x.ticket)
+		c.loop.Pause(x.op.First())
 	}
 }
 
 // ResumeRecv ends PauseRecv.
 func (c *Conn) ResumeRecv() {
 	if x := c.each.Load(); x != nil {
-		c.loop.Resume(x.ticket)
+		c.loop.Resume(x.op.First())
 	}
 }
 

@@ -30,7 +30,7 @@ type Loop struct {
 	left     sync.Mutex    // held by who runs the callbacks that a panic left
 
 	hmu     sync.Mutex
-	handles []*op.Handle
+	handles op.Table[*op.Handle]
 	hsealed bool
 
 	smu       sync.Mutex
@@ -228,20 +228,18 @@ func (l *Loop) addHandle(h *op.Handle, fd int, kind op.Kind, seek bool) error {
 	if l.hsealed {
 		return ErrClosed
 	}
-	h.State().Index = int32(len(l.handles))
-	l.handles = append(l.handles, h)
+	i := l.handles.Add()
+	*l.handles.At(i), h.State().Index = h, i
 	return nil
 }
 
 func (l *Loop) dropHandle(h *op.Handle) {
 	l.hmu.Lock()
 	defer l.hmu.Unlock()
-	last := len(l.handles) - 1
+	last := *l.handles.At(l.handles.Len() - 1)
 	i := h.State().Index
-	l.handles[i] = l.handles[last]
-	l.handles[i].State().Index = i
-	l.handles[last] = nil
-	l.handles = l.handles[:last]
+	*l.handles.At(i), last.State().Index = last, i
+	l.handles.Drop()
 }
 
 // sealHandles refuses new handles and returns those there are.
@@ -249,11 +247,19 @@ func (l *Loop) sealHandles() []*op.Handle {
 	l.hmu.Lock()
 	defer l.hmu.Unlock()
 	l.hsealed = true
-	return append([]*op.Handle(nil), l.handles...)
+	return l.allHandles()
 }
 
 func (l *Loop) countHandles() int {
 	l.hmu.Lock()
 	defer l.hmu.Unlock()
-	return len(l.handles)
+	return int(l.handles.Len())
+}
+
+// allHandles returns them, under hmu.
+func (l *Loop) allHandles() (all []*op.Handle) {
+	for i := range l.handles.Len() {
+		all = append(all, *l.handles.At(i))
+	}
+	return all
 }

@@ -22,12 +22,12 @@ type marks struct {
 // that doesn't read doesn't grow the program. It is set once, before the first
 // send.
 func (c *Conn) SetWaterMarks(low, high int, crossed func(full bool)) {
-	c.marks.Store(&marks{low: int64(low), high: int64(max(high, low)), crossed: crossed})
+	c.set().marks.Store(&marks{low: int64(low), high: int64(max(high, low)), crossed: crossed})
 }
 
 // Queued returns how many bytes are queued or under way; 0 without water marks.
 func (c *Conn) Queued() int {
-	if m := c.marks.Load(); m != nil {
+	if m := c.setting().marks.Load(); m != nil {
 		return int(m.queued.Load())
 	}
 	return 0
@@ -35,13 +35,13 @@ func (c *Conn) Queued() int {
 
 // send submits a send of n bytes and keeps count of them.
 func (c *Conn) send(k *call, n int) (op.Ticket, error) {
-	m := c.marks.Load()
+	m := c.setting().marks.Load()
 	if m == nil {
-		return k.send(time.Duration(c.sendTimeout.Load()))
+		return k.send(time.Duration(c.setting().sendTimeout.Load()))
 	}
 	k.marks, k.bytes = m, int64(n)
 	q := m.queued.Add(int64(n))
-	t, err := k.send(time.Duration(c.sendTimeout.Load()))
+	t, err := k.send(time.Duration(c.setting().sendTimeout.Load()))
 	if err != nil {
 		m.queued.Add(-int64(n))
 	} else if q > m.high && q-int64(n) <= m.high {

@@ -155,7 +155,7 @@ func (e *ending) cutOff() int {
 func (l *Loop) connections() (all []*op.Handle) {
 	l.hmu.Lock()
 	defer l.hmu.Unlock()
-	for _, h := range l.handles {
+	for _, h := range l.allHandles() {
 		if h.State().Kind == op.Socket && h.FD() >= 0 {
 			all = append(all, h)
 		}

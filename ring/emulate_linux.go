@@ -24,7 +24,7 @@ func (e *Engine) emulate(o *op.Op) {
 
 // try attempts a slot's operation, now that its descriptor may be ready.
 func (e *Engine) try(i uint32) {
-	s := &e.slots.all[i]
+	s := e.slots.all.At(i)
 	o := s.o
 	if s.cancel {
 		e.abandon(i)
@@ -65,7 +65,7 @@ func (e *Engine) attempt(s *slot) int32 {
 
 // await polls for the readiness that a slot's operation needs.
 func (e *Engine) await(i uint32) {
-	s := &e.slots.all[i]
+	s := e.slots.all.At(i)
 	if s.cancel {
 		e.abandon(i)
 		return
@@ -76,7 +76,7 @@ func (e *Engine) await(i uint32) {
 
 // later frees the slot of a connect to a full backlog until its next try.
 func (e *Engine) later(i uint32) {
-	s := &e.slots.all[i]
+	s := e.slots.all.At(i)
 	if s.cancel {
 		e.abandon(i)
 		return
@@ -88,7 +88,7 @@ func (e *Engine) later(i uint32) {
 
 // abandon ends a slot's operation between two attempts.
 func (e *Engine) abandon(i uint32) {
-	o := e.slots.all[i].o
+	o := e.slots.all.At(i).o
 	e.slots.release(i)
 	e.finish(o, -int32(unix.ECANCELED))
 }

@@ -159,7 +159,7 @@ func (e *Engine) submit(i uint32) {
 		}
 	}
 	e.counters.QueueFull++
-	e.slots.all[i].queued = true
+	e.slots.all.At(i).queued = true
 	e.line = append(e.line, i)
 }
 
@@ -177,7 +177,7 @@ func (e *Engine) entry() *sqe {
 }
 
 func (e *Engine) write(q *sqe, i uint32) {
-	s := &e.slots.all[i]
+	s := e.slots.all.At(i)
 	if s.poll {
 		r := s.o.Req()
 		*q = sqe{opcode: opPollAdd, fd: r.Handle.State().FD, opFlags: pollMask(readiness(r)), userData: e.slots.userData(i)}
@@ -205,7 +205,7 @@ func (e *Engine) submitLine() {
 	}
 	for e.lineHead < len(e.line) {
 		i := e.line[e.lineHead]
-		if s := &e.slots.all[i]; s.gone {
+		if s := e.slots.all.At(i); s.gone {
 			e.slots.release(i)
 		} else {
 			q := e.entry()
@@ -232,10 +232,10 @@ func (e *Engine) Cancel(o *op.Op) {
 		return
 	}
 	i := r.Slot
-	if uint64(i) >= uint64(len(e.slots.all)) || e.slots.all[i].o != o {
+	if i >= e.slots.all.Len() || e.slots.all.At(i).o != o {
 		return // on its way back already
 	}
-	s := &e.slots.all[i]
+	s := e.slots.all.At(i)
 	s.cancel = true
 	if s.queued { // the kernel hasn't heard of it
 		s.gone, s.o = true, nil
@@ -333,7 +333,7 @@ func (e *Engine) complete(c *cqe) {
 
 // deliver passes a slot's completion on. The last one frees the slot.
 func (e *Engine) deliver(i uint32, c *cqe) {
-	d := op.Completion{Op: e.slots.all[i].o, Ret: c.res, More: c.flags&cqeMore != 0}
+	d := op.Completion{Op: e.slots.all.At(i).o, Ret: c.res, More: c.flags&cqeMore != 0}
 	if c.flags&cqeBuffer != 0 {
 		b := e.bufs.took(c.flags)
 		if c.res > 0 {

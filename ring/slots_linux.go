@@ -10,34 +10,35 @@ import "github.com/seed-2ff0fea0/go-proactor/proactor/op"
 // must hit the slot's next user.
 type slot struct {
 	o      *op.Op
-	ext    *op.Scratch // what the kernel reads by address: msghdr, iovec
-	gen    uint32      // 31 bits
-	next   uint32      // the next free slot
-	poll   bool        // the entry waits for readiness; then comes the next try
-	queued bool        // in line for a submission entry
-	gone   bool        // cancelled in line: its turn there frees the slot
-	cancel bool        // asked to end early
-	begun  bool        // an emulated connect that is in progress
+	gen    uint32 // 31 bits
+	link   uint32 // free: the next free slot; in use: its extension plus one, if it has any
+	poll   bool   // the entry waits for readiness; then comes the next try
+	queued bool   // in line for a submission entry
+	gone   bool   // cancelled in line: its turn there frees the slot
+	cancel bool   // asked to end early
+	begun  bool   // an emulated connect that is in progress
 }
 
 const none = ^uint32(0)
 
 // slots is the table. It grows as operations are submitted, and never shrinks.
 type slots struct {
-	all  []slot
+	all  op.Table[slot]
 	free uint32
-	exts []*op.Scratch // free ones
+	// Few operations have an extension: what the kernel reads by address, a msghdr
+	// or iovecs. They have their own table.
+	exts     []*op.Scratch
+	freeExts []uint32
 }
 
 func (t *slots) take(o *op.Op) uint32 {
 	i := t.free
 	if i == none {
-		i = uint32(len(t.all))
-		t.all = append(t.all, slot{})
+		i = t.all.Add()
 	} else {
-		t.free = t.all[i].next
+		t.free = t.all.At(i).link
 	}
-	s := &t.all[i]
+	s := t.all.At(i)
 	*s = slot{o: o, gen: s.gen}
 	o.Req().Slot = i
 	return i
@@ -45,27 +46,27 @@ func (t *slots) take(o *op.Op) uint32 {
 
 // release frees a slot; its next user has another generation.
 func (t *slots) release(i uint32) {
-	s := &t.all[i]
-	if s.ext != nil {
-		s.ext.Clear()
-		t.exts = append(t.exts, s.ext)
-		s.ext = nil
+	s := t.all.At(i)
+	if s.link != 0 {
+		t.exts[s.link-1].Clear()
+		t.freeExts = append(t.freeExts, s.link-1)
 	}
 	s.o = nil
 	s.gen = (s.gen + 1) & (1<<31 - 1)
-	s.next, t.free = t.free, i
+	s.link, t.free = t.free, i
 }
 
 // scratch returns the slot's extension.
 func (t *slots) scratch(s *slot) *op.Scratch {
-	if s.ext == nil {
-		if n := len(t.exts); n > 0 {
-			s.ext, t.exts = t.exts[n-1], t.exts[:n-1]
+	if s.link == 0 {
+		if n := len(t.freeExts); n > 0 {
+			s.link, t.freeExts = t.freeExts[n-1]+1, t.freeExts[:n-1]
 		} else {
-			s.ext = new(op.Scratch)
+			t.exts = append(t.exts, new(op.Scratch))
+			s.link = uint32(len(t.exts))
 		}
 	}
-	return s.ext
+	return t.exts[s.link-1]
 }
 
 // Tags in the top bits of user_data. An operation's has none.
@@ -74,15 +75,15 @@ const (
 	wakeTag   = 1<<63 | 1<<62 - 1
 )
 
-func (t *slots) userData(i uint32) uint64 { return uint64(t.all[i].gen)<<32 | uint64(i) }
+func (t *slots) userData(i uint32) uint64 { return uint64(t.all.At(i).gen)<<32 | uint64(i) }
 
 // find returns the slot that a completion names, nil if it has moved on.
 func (t *slots) find(ud uint64) (*slot, uint32) {
 	i := uint32(ud)
-	if uint64(i) >= uint64(len(t.all)) {
+	if i >= t.all.Len() {
 		return nil, i
 	}
-	s := &t.all[i]
+	s := t.all.At(i)
 	if s.o == nil || s.gen != uint32(ud>>32) {
 		return nil, i
 	}

@@ -46,9 +46,9 @@ func TestALateCompletionFindsNothing(t *testing.T) {
 func TestGenerationsWrapBelowTheTag(t *testing.T) {
 	table := slots{free: none}
 	i := table.take(new(op.Op))
-	table.all[i].gen = 1<<31 - 1
+	table.all.At(i).gen = 1<<31 - 1
 	require.Zero(t, table.userData(i)&cancelTag)
 	table.release(i)
 	table.take(new(op.Op))
-	require.Zero(t, table.all[i].gen)
+	require.Zero(t, table.all.At(i).gen)
 }

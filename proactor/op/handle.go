@@ -39,7 +39,7 @@ type HandleState struct {
 	Slot, Gen uint32
 
 	Loop  uint32 // the loop's number
-	Index int32  // the loop's: its place among the handles
+	Index uint32 // the loop's: its place among the handles
 	// gate counts the submissions that were let in, and has a bit for a close:
 	// whoever submits it sets it, and later submissions are refused from that
 	// moment on.

@@ -164,8 +164,8 @@ func (o *Op) Claim() Ticket {
 	return Ticket{o, s >> genShift}
 }
 
-// Next returns the ticket that the next submission of o will have.
-func (o *Op) Next() Ticket { return Ticket{o, o.req.state.Load() >> genShift} }
+// First returns the ticket of o's first submission.
+func (o *Op) First() Ticket { return Ticket{o, 0} }
 
 // Yield gives the Op back to its caller: its tickets are void from here on.
 func (o *Op) Yield() {

@@ -99,3 +99,23 @@ func TestListKeepsItsOrderWhenTheMiddleIsRemoved(t *testing.T) {
 	require.Nil(t, l.Pop())
 	require.True(t, l.Empty())
 }
+
+func TestATableKeepsItsElementsWhereTheyAre(t *testing.T) {
+	var x Table[int]
+	var at []*int
+	for i := range 1000 {
+		require.EqualValues(t, i, x.Add())
+		at = append(at, x.At(uint32(i)))
+		*at[i] = i
+	}
+	for i := range 1000 {
+		require.Same(t, at[i], x.At(uint32(i)))
+		require.Equal(t, i, *at[i])
+	}
+	for range 744 {
+		x.Drop()
+	}
+	require.EqualValues(t, 256, x.Len())
+	require.EqualValues(t, 256, x.Add())
+	require.Zero(t, *x.At(256), "a dropped element is zero again")
+}
