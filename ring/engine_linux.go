@@ -20,6 +20,7 @@ type Engine struct {
 	scratch      op.Scratch // of emulated attempts
 	pool         *op.Pool
 	bufs         bufRing // the pool's buffers, if the kernel takes them
+	memory       memory
 
 	retries  op.Retries
 	line     []uint32 // slots that wait for a submission entry, from lineHead on
@@ -267,14 +268,19 @@ func (e *Engine) Wait(d time.Duration, done []op.Completion) ([]op.Completion, e
 	return e.reap(done), err
 }
 
+// sweep is how many completions are taken in one go. What is behind them stays in
+// the ring for the next turn: a burst would only make the lists on the way to the
+// callbacks grow, for good.
+const sweep = 256
+
 // reap collects what is finished. When the completion queue has overflowed, the
 // kernel holds the rest until there is room, and an enter fetches it.
 func (e *Engine) reap(done []op.Completion) []op.Completion {
-	e.r.reap(e.heard)
-	for e.r.overflowed() {
+	e.r.reap(sweep, e.heard)
+	for len(e.done) < sweep && e.r.overflowed() {
 		e.counters.Overflows++
 		e.counters.Enters++
-		if e.r.enterNow() != nil || e.r.reap(e.heard) == 0 {
+		if e.r.enterNow() != nil || e.r.reap(sweep, e.heard) == 0 {
 			break
 		}
 	}

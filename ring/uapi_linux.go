@@ -58,31 +58,33 @@ type timespec struct{ sec, nsec int64 }
 
 // Opcodes.
 const (
-	opNop       = 0
-	opReadv     = 1
-	opWritev    = 2
-	opFsync     = 3
-	opPollAdd   = 6
-	opSendmsg   = 9
-	opRecvmsg   = 10
-	opAccept    = 13
-	opCancel    = 14
-	opConnect   = 16
-	opOpenat    = 18
-	opClose     = 19
-	opRead      = 22
-	opWrite     = 23
-	opSend      = 26
-	opRecv      = 27
-	opShutdown  = 34
-	fsyncData   = 1 << 0 // IORING_FSYNC_DATASYNC
-	pollFirst   = 1 << 0 // IORING_RECVSEND_POLL_FIRST, 5.19
-	recvMulti   = 1 << 1 // IORING_RECV_MULTISHOT, 6.0
-	acceptMulti = 1 << 0 // IORING_ACCEPT_MULTISHOT, 5.19
-	bufSelect   = 1 << 5 // IOSQE_BUFFER_SELECT
-	cqeBuffer   = 1 << 0 // IORING_CQE_F_BUFFER
-	cqeMore     = 1 << 1 // IORING_CQE_F_MORE
-	cqeNonEmpty = 1 << 2 // IORING_CQE_F_SOCK_NONEMPTY, 5.19
+	opNop        = 0
+	opReadv      = 1
+	opReadFixed  = 4
+	opWriteFixed = 5
+	opWritev     = 2
+	opFsync      = 3
+	opPollAdd    = 6
+	opSendmsg    = 9
+	opRecvmsg    = 10
+	opAccept     = 13
+	opCancel     = 14
+	opConnect    = 16
+	opOpenat     = 18
+	opClose      = 19
+	opRead       = 22
+	opWrite      = 23
+	opSend       = 26
+	opRecv       = 27
+	opShutdown   = 34
+	fsyncData    = 1 << 0 // IORING_FSYNC_DATASYNC
+	pollFirst    = 1 << 0 // IORING_RECVSEND_POLL_FIRST, 5.19
+	recvMulti    = 1 << 1 // IORING_RECV_MULTISHOT, 6.0
+	acceptMulti  = 1 << 0 // IORING_ACCEPT_MULTISHOT, 5.19
+	bufSelect    = 1 << 5 // IOSQE_BUFFER_SELECT
+	cqeBuffer    = 1 << 0 // IORING_CQE_F_BUFFER
+	cqeMore      = 1 << 1 // IORING_CQE_F_MORE
+	cqeNonEmpty  = 1 << 2 // IORING_CQE_F_SOCK_NONEMPTY, 5.19
 )
 
 // Setup flags, with the kernel that brought them.

@@ -23,6 +23,8 @@ type Engine interface {
 	Use(p *Pool)
 	// Refill takes up the buffers that are free in the pool.
 	Refill()
+	// Register makes file operations on the memory cheaper, where it can.
+	Register(memory []byte)
 	// Available is how many buffers can be received into.
 	Available() int
 	// Cancel asks a started operation to come back early. One that ends for this
