@@ -31,7 +31,7 @@ func (w *watched) add(h *op.Handle) (i, gen uint32) {
 	}
 	p := w.all.At(i)
 	p.h = h
-	h.State().Slot, h.State().Gen = i, p.gen
+	h.State().Slot = i
 	return i, p.gen
 }
 

@@ -118,7 +118,7 @@ func (t *trial) expect(what string, s sqe, id uint64, want int32) error {
 		if err := t.r.enterWait(int64(100 * time.Millisecond)); err != nil {
 			return refuse(what, err)
 		}
-		t.r.reap(t.heard)
+		t.r.reap(sweep, t.heard)
 		if res, ok := t.results[id]; ok {
 			if res != want {
 				return refuse(what, fmt.Errorf("%w %d instead of %d", errProof, res, want))

@@ -57,16 +57,18 @@ func (r *rings) enterWait(ns int64) error {
 	return errnoError(err)
 }
 
-func (r *rings) reap(f func(*cqe)) int {
-	n := 0
+func (r *rings) reap(limit uint32, f func(*cqe)) int {
+	n := uint32(0)
 	r.g.ForEachCQE(func(c *giouring.CompletionQueueEvent) {
-		f((*cqe)(unsafe.Pointer(c)))
-		n++
+		if n < limit {
+			f((*cqe)(unsafe.Pointer(c)))
+			n++
+		}
 	})
 	if n > 0 {
-		r.g.CQAdvance(uint32(n))
+		r.g.CQAdvance(n)
 	}
-	return n
+	return int(n)
 }
 
 func (r *rings) overflowed() bool { return r.g.CQHasOverflow() }

@@ -138,17 +138,17 @@ func (r *rings) publish() uint32 {
 	return r.tail - atomic.LoadUint32(r.sqHead)
 }
 
-// reap passes each completion to f and then gives their places back.
-func (r *rings) reap(f func(*cqe)) int {
-	head, tail := *r.cqHead, atomic.LoadUint32(r.cqTail)
-	n := int(tail - head)
-	for ; head != tail; head++ {
+// reap passes at most limit completions to f and then gives their places back.
+func (r *rings) reap(limit uint32, f func(*cqe)) int {
+	head := *r.cqHead
+	n := min(atomic.LoadUint32(r.cqTail)-head, limit)
+	for tail := head + n; head != tail; head++ {
 		f((*cqe)(unsafe.Add(r.cqes, uintptr(head&r.cqMask)*unsafe.Sizeof(cqe{}))))
 	}
 	if n > 0 {
-		atomic.StoreUint32(r.cqHead, tail)
+		atomic.StoreUint32(r.cqHead, head)
 	}
-	return n
+	return int(n)
 }
 
 // overflowed reports whether the kernel holds completions that found no place.

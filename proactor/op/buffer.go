@@ -80,7 +80,8 @@ type Pool struct {
 // costs nothing before it is used. Wake is called, on any goroutine, when a
 // buffer comes back that was wanted.
 func NewPool(n, size int, wake func()) *Pool {
-	p := &Pool{size: size, bufs: make([]Buffer, n), slab: make([]byte, n*size), wake: wake}
+	p := &Pool{size: size, bufs: make([]Buffer, n), wake: wake}
+	p.slab = pages(p, n*size)
 	for i := range p.bufs {
 		b := &p.bufs[i]
 		*b = Buffer{data: p.slab[i*size : (i+1)*size : (i+1)*size], pool: p, id: uint16(i)}

@@ -35,15 +35,15 @@ type HandleState struct {
 	Shut bool
 	// Bits are the engine's.
 	Bits Bits
-	// Slot and Gen are the engine's: the name of the handle towards the kernel.
-	Slot, Gen uint32
+	// Slot is the engine's: the name of the handle towards the kernel.
+	Slot uint32
 
 	Loop  uint32 // the loop's number
 	Index uint32 // the loop's: its place among the handles
-	// gate counts the submissions that were let in, and has a bit for a close:
+	// gate counts the submissions that were let in, above a bit for a close:
 	// whoever submits it sets it, and later submissions are refused from that
 	// moment on.
-	gate atomic.Uint64
+	gate atomic.Uint32
 	// Admitted counts those of the gate that the loop has seen. Until it has seen
 	// all of them, the close waits: its callback is the last.
 	Admitted uint32
@@ -53,7 +53,10 @@ type HandleState struct {
 	busy atomic.Int32
 }
 
-const gateClosed = 1 << 63
+const (
+	gateClosed = 1
+	gateOne    = 2 // the count wraps, and never touches the bit
+)
 
 // Let lets a submission in, unless the handle is closing.
 func (s *HandleState) Let() bool {
@@ -62,17 +65,17 @@ func (s *HandleState) Let() bool {
 		if g&gateClosed != 0 {
 			return false // without a trace: the close might be waiting for the count
 		}
-		if s.gate.CompareAndSwap(g, g+1) {
+		if s.gate.CompareAndSwap(g, g+gateOne) {
 			return true
 		}
 	}
 }
 
 // LetOut takes back a submission that was let in, but that its loop refused.
-func (s *HandleState) LetOut() { s.gate.Add(^uint64(0)) }
+func (s *HandleState) LetOut() { s.gate.Add(^uint32(gateOne - 1)) }
 
 // AllAdmitted reports whether the loop has seen all that was let in.
-func (s *HandleState) AllAdmitted() bool { return uint32(s.gate.Load()) == s.Admitted }
+func (s *HandleState) AllAdmitted() bool { return s.gate.Load()/gateOne == s.Admitted%(1<<31) }
 
 // Bits is an engine's knowledge of a descriptor.
 type Bits uint8

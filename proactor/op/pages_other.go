@@ -1,0 +1,5 @@
+//go:build !linux
+
+package op
+
+func pages(_ *Pool, n int) []byte { return make([]byte, n) }
