@@ -3,88 +3,145 @@ package main
 import (
 	"bufio"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
-	"runtime"
+	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
 
-func kernel() string {
-	var u unix.Utsname
-	_ = unix.Uname(&u)
-	return "Linux " + unix.ByteSliceToString(u.Release[:])
+// child is the server of an arm in a process of its own.
+//
+// It prints its address, serves, and exits when its standard input ends. Each
+// line there is a mark: arms of this program count their allocations from the
+// first to the second, and let a neighbour sleep and wake from the second to the
+// third; at the end they print what they found.
+type child struct {
+	cmd   *exec.Cmd
+	stdin io.WriteCloser
+	lines *bufio.Scanner
+	addr  string
 }
 
-// measure runs one arm's server in a child process and loads it.
-func measure(arm string, l load) (f figures, err error) {
-	cmd := exec.Command("/proc/self/exe", "-serve", arm)
-	cmd.Env = append(os.Environ(), "GOMAXPROCS=1")
-	cmd.Stderr = os.Stderr
-	stdin, err := cmd.StdinPipe()
-	if err != nil {
-		return f, err
-	}
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		return f, err
-	}
-	if err := startOn(cmd, 0); err != nil {
-		return f, err
-	}
-	lines := bufio.NewScanner(stdout)
-	lines.Scan()
-	f, err = l.run(lines.Text(), cmd.Process.Pid)
-	stdin.Close() // its end tells the server to report and exit
-	for lines.Scan() {
-		if v, ok := strings.CutPrefix(lines.Text(), "late "); ok {
-			f.late, _ = time.ParseDuration(v)
+// command returns how to start an arm's server.
+func command(arm string) *exec.Cmd {
+	if dir := os.Getenv(peersVar); dir != "" {
+		name, mode, _ := strings.Cut(arm, "+")
+		if path := filepath.Join(dir, name); strings.HasPrefix(arm, "c-") {
+			return exec.Command(path, strings.Fields(mode)...)
+		}
+		for _, s := range peers {
+			if s == arm {
+				return exec.Command(filepath.Join(dir, "peers"), "-serve", arm)
+			}
 		}
 	}
-	if werr := cmd.Wait(); err == nil {
-		err = werr
-	}
-	return f, err
+	return exec.Command("/proc/self/exe", "-serve", arm)
 }
 
-// startOn starts the child pinned to a core: it inherits the mask of the thread.
-func startOn(cmd *exec.Cmd, core int) error {
-	if runtime.NumCPU() < 2 {
-		return cmd.Start()
+// start starts a server pinned to its core, or on all.
+func start(arm string, core, procs int) (*child, error) {
+	c := &child{cmd: command(arm)}
+	c.cmd.Env = append(os.Environ(), fmt.Sprint("GOMAXPROCS=", procs))
+	c.cmd.Stderr = os.Stderr
+	c.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	var err error
+	if c.stdin, err = c.cmd.StdinPipe(); err != nil {
+		return nil, err
 	}
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	var before unix.CPUSet
-	if err := unix.SchedGetaffinity(0, &before); err != nil {
-		return err
-	}
-	pin(core)
-	defer unix.SchedSetaffinity(0, &before)
-	return cmd.Start()
-}
-
-// pin pins the calling thread to a core.
-func pin(core int) {
-	if runtime.NumCPU() < 2 {
-		return
-	}
-	var set unix.CPUSet
-	set.Set(core)
-	_ = unix.SchedSetaffinity(0, &set)
-}
-
-// cpuTime is what a process has used, user and system.
-func cpuTime(pid int) time.Duration {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	out, err := c.cmd.StdoutPipe()
 	if err != nil {
+		return nil, err
+	}
+	if err := startOn(c.cmd, core); err != nil {
+		return nil, err
+	}
+	c.lines = bufio.NewScanner(out)
+	if !c.lines.Scan() {
+		return nil, fmt.Errorf("it didn't start: %w", c.cmd.Wait())
+	}
+	c.addr = c.lines.Text()
+	return c, nil
+}
+
+func (c *child) mark() { _, _ = io.WriteString(c.stdin, "mark\n") }
+
+// end ends the server and completes the figures with what it printed.
+func (c *child) end(f *figures) error {
+	_ = c.stdin.Close()
+	for c.lines.Scan() {
+		switch name, value, _ := strings.Cut(c.lines.Text(), " "); name {
+		case "late":
+			f.Late, _ = time.ParseDuration(value)
+		case "mallocs":
+			n, _ := strconv.ParseFloat(value, 64)
+			f.Allocs = n / float64(max(f.Requests, 1))
+		}
+	}
+	return c.cmd.Wait()
+}
+
+// tasks returns the threads of a process.
+func tasks(pid int) []string {
+	names, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*", pid))
+	return names
+}
+
+// cpuTime is what a process has used, user and system, in ns: the sum of its
+// threads' times on a CPU (man 5 proc_pid_schedstat).
+func cpuTime(pid int) (sum time.Duration) {
+	for _, t := range tasks(pid) {
+		b, _ := os.ReadFile(t + "/schedstat")
+		if fields := strings.Fields(string(b)); len(fields) > 0 {
+			n, _ := strconv.ParseInt(fields[0], 10, 64)
+			sum += time.Duration(n)
+		}
+	}
+	return sum
+}
+
+// resident is the resident memory of a process in bytes.
+func resident(pid int) int64 {
+	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
+	fields := strings.Fields(string(b))
+	if len(fields) < 2 {
 		return 0
 	}
-	// The fields after the name, which is in parentheses: man 5 proc_pid_stat.
-	fields := strings.Fields(string(b[strings.LastIndexByte(string(b), ')')+1:]))
-	user, _ := strconv.Atoi(fields[11])
-	system, _ := strconv.Atoi(fields[12])
-	return time.Duration(user+system) * 10 * time.Millisecond
+	n, _ := strconv.ParseInt(fields[1], 10, 64)
+	return n * int64(os.Getpagesize())
+}
+
+// syscalls counts the system calls of a process until the returned function is
+// called: a tracepoint of perf for each thread (man 2 perf_event_open). It gives
+// 0 where that is not allowed.
+func syscalls(pid int) func() uint64 {
+	id := 0
+	for _, fs := range []string{"/sys/kernel/tracing", "/sys/kernel/debug/tracing"} {
+		if b, err := os.ReadFile(fs + "/events/raw_syscalls/sys_enter/id"); err == nil {
+			id, _ = strconv.Atoi(strings.TrimSpace(string(b)))
+		}
+	}
+	var fds []int
+	for _, t := range tasks(pid) {
+		attr := unix.PerfEventAttr{Type: unix.PERF_TYPE_TRACEPOINT, Config: uint64(id), Size: uint32(unsafe.Sizeof(unix.PerfEventAttr{}))}
+		tid, _ := strconv.Atoi(filepath.Base(t))
+		if fd, err := unix.PerfEventOpen(&attr, tid, -1, -1, unix.PERF_FLAG_FD_CLOEXEC); err == nil {
+			fds = append(fds, fd)
+		}
+	}
+	return func() (sum uint64) {
+		for _, fd := range fds {
+			var n [8]byte
+			_, _ = unix.Read(fd, n[:])
+			sum += *(*uint64)(unsafe.Pointer(&n))
+			_ = unix.Close(fd)
+		}
+		return sum
+	}
 }

@@ -2,65 +2,136 @@ package main
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"text/tabwriter"
 	"time"
 )
 
-// load is what the load generator does.
-type load struct {
-	conns int
-	size  int
-	time  time.Duration
-}
-
 // figures are one measurement.
 type figures struct {
-	requests int
-	elapsed  time.Duration
-	cpu      time.Duration // of the server
-	loadCPU  time.Duration
-	p50, p99 time.Duration
-	late     time.Duration // how late a goroutine beside the server woke, on average
+	Requests int
+	Elapsed  time.Duration
+	CPU      time.Duration // of the server, user and system
+	LoadCPU  time.Duration
+	P50      time.Duration
+	P99      time.Duration
+	P999     time.Duration
+	Syscalls float64       // of the server, for each request
+	Allocs   float64       // of the server, for each request
+	Late     time.Duration // how late a goroutine beside the server woke, on average
+	Memory   int64         // resident bytes of the server with all connections open
+	PerConn  float64       // resident bytes that a connection added
 }
 
-// compare measures the arms in rounds and prints a table.
-func compare(arms []string, rounds int, l load) error {
-	fmt.Printf("echo, %d connections, %d bytes; %d rounds of %v; %s, %d CPUs\n", l.conns, l.size, rounds, l.time, kernel(), runtime.NumCPU())
-	all := map[string][]figures{}
-	for range rounds {
+// result is what -out writes: one scenario's figures.
+type result struct {
+	Scenario string
+	What     string
+	Kernel   string
+	Go       string
+	CPUs     int
+	Network  string
+	Load     load
+	Arms     []string
+	Rounds   map[string][]figures
+}
+
+// compare measures a scenario's arms in rounds and prints a table.
+func compare(s settings, sc *scenario) error {
+	arms := s.arms
+	if arms == nil {
+		arms = sc.arms
+		if s.peers {
+			arms = append(slices.Clone(arms), sc.more...)
+		}
+	}
+	l := sc.load
+	l.Time = s.time
+	fmt.Printf("%s: %s; %d rounds of %v; %s, %d CPUs, %s\n", sc.name, sc.what, s.rounds, s.time, kernel(), cpus(), network())
+	r := result{Scenario: sc.name, What: sc.what, Kernel: kernel(), Go: runtime.Version(), CPUs: cpus(), Network: network(),
+		Load: l, Arms: arms, Rounds: map[string][]figures{}}
+	skipped := map[string]bool{}
+	for i := range s.rounds {
 		for _, a := range arms {
+			if skipped[a] {
+				continue
+			}
 			f, err := measure(a, l)
+			if err != nil && i == 0 && a != arms[0] {
+				fmt.Printf("  without %s: %v\n", a, err)
+				skipped[a] = true
+				continue
+			}
 			if err != nil {
 				return fmt.Errorf("%s: %w", a, err)
 			}
-			all[a] = append(all[a], f)
+			r.Rounds[a] = append(r.Rounds[a], f)
 		}
 	}
+	r.Arms = slices.DeleteFunc(slices.Clone(arms), func(a string) bool { return skipped[a] })
+	r.print()
+	if s.out == "" {
+		return nil
+	}
+	b, err := json.MarshalIndent(r, "", " ")
+	if err == nil {
+		err = os.WriteFile(filepath.Join(s.out, sc.name+".json"), append(b, '\n'), 0o644)
+	}
+	return err
+}
+
+// columns of a table; a column that is empty in all rows is left out.
+var columns = []struct {
+	name   string
+	format string
+	of     func(figures) float64
+}{
+	{"req/s", "%.0f", func(f figures) float64 { return float64(f.Requests) / f.Elapsed.Seconds() }},
+	{"p50 us", "%.0f", func(f figures) float64 { return us(f.P50) }},
+	{"p99 us", "%.0f", func(f figures) float64 { return us(f.P99) }},
+	{"p99.9 us", "%.0f", func(f figures) float64 { return us(f.P999) }},
+	{"load us/req", "%.2f", func(f figures) float64 { return us(f.LoadCPU) / float64(f.Requests) }},
+	{"syscalls/req", "%.3f", func(f figures) float64 { return f.Syscalls }},
+	{"allocs/req", "%.4f", func(f figures) float64 { return f.Allocs }},
+	{"sleeper late us", "%.0f", func(f figures) float64 { return us(f.Late) }},
+	{"RSS MiB", "%.1f", func(f figures) float64 { return float64(f.Memory) / (1 << 20) }},
+	{"B/conn", "%.0f", func(f figures) float64 { return f.PerConn }},
+}
+
+func (r *result) print() {
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintf(w, "server\tCPU us/req\tmin\tmax\tx %s\treq/s\tp50 us\tp99 us\tload us/req\t1 ms sleeper late us\t\n", arms[0])
-	base := median(all[arms[0]], figures.cpuPerRequest)
-	for _, a := range arms {
-		fs := all[a]
+	base := median(r.Rounds[r.Arms[0]], figures.cpuPerRequest)
+	fmt.Fprintf(w, "\tCPU us/req\tmin\tmax\tx %s\t", r.Arms[0])
+	var shown []int
+	for i, c := range columns {
+		if slices.ContainsFunc(r.Arms, func(a string) bool { return median(r.Rounds[a], c.of) > 0 }) {
+			shown = append(shown, i)
+			fmt.Fprintf(w, "%s\t", c.name)
+		}
+	}
+	fmt.Fprintln(w)
+	for _, a := range r.Arms {
+		fs := r.Rounds[a]
 		c := median(fs, figures.cpuPerRequest)
 		lo, hi := bounds(fs, figures.cpuPerRequest)
-		fmt.Fprintf(w, "%s\t%.2f\t%.2f\t%.2f\t%.2f\t%.0f\t%.0f\t%.0f\t%.2f\t%.0f\t\n", a, c, lo, hi, c/base,
-			median(fs, figures.rate), median(fs, func(f figures) float64 { return us(f.p50) }),
-			median(fs, func(f figures) float64 { return us(f.p99) }),
-			median(fs, func(f figures) float64 { return us(f.loadCPU) / float64(f.requests) }),
-			median(fs, func(f figures) float64 { return us(f.late) }))
+		fmt.Fprintf(w, "%s\t%.2f\t%.2f\t%.2f\t%.2f\t", a, c, lo, hi, c/base)
+		for _, i := range shown {
+			fmt.Fprintf(w, columns[i].format+"\t", median(fs, columns[i].of))
+		}
+		fmt.Fprintln(w)
 	}
-	return w.Flush()
+	w.Flush()
+	fmt.Println()
 }
 
 func us(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
 
-func (f figures) cpuPerRequest() float64 { return us(f.cpu) / float64(f.requests) }
-
-func (f figures) rate() float64 { return float64(f.requests) / f.elapsed.Seconds() }
+func (f figures) cpuPerRequest() float64 { return us(f.CPU) / float64(f.Requests) }
 
 func values[T cmp.Ordered](fs []figures, of func(figures) T) []T {
 	v := make([]T, len(fs))

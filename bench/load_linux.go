@@ -2,112 +2,79 @@ package main
 
 import (
 	"bytes"
-	"context"
-	"fmt"
+	"errors"
 	"math/rand/v2"
-	"os"
-	"runtime"
-	"slices"
+	"net"
 	"time"
 
 	"github.com/seed-2ff0fea0/go-proactor/proactor"
 )
 
-// run connects to a server, sends requests one after the other on each
-// connection, checks each answer, and returns the figures.
-func (l load) run(addr string, pid int) (f figures, err error) {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	pin(1)
-	loop, err := proactor.New()
-	if err != nil {
-		return f, err
-	}
-	g := &generator{load: l, loop: loop, lat: make([]time.Duration, 0, 1<<20)}
-	for range l.conns {
-		if _, err := loop.Dial("tcp", addr, g.connected); err != nil {
-			return f, err
-		}
-	}
-	if _, err = loop.After(l.time/4, func(error) { g.begin(pid) }); err != nil { // warm
-		return f, err
-	}
-	if err = loop.Run(context.Background()); err == nil {
-		err = g.err
-	}
-	if err == nil && len(g.lat) == 0 {
-		err = fmt.Errorf("no request was answered")
-	}
-	if err != nil {
-		return f, err
-	}
-	slices.Sort(g.lat)
-	f = g.figures
-	f.p50, f.p99 = g.lat[len(g.lat)/2], g.lat[len(g.lat)*99/100]
-	return f, nil
-}
-
-// generator is the load on one server.
-type generator struct {
-	load
-	figures
-	loop    *proactor.Loop
-	lat     []time.Duration
-	begun   time.Time
-	counted bool
-	err     error
-}
-
-// client is one connection: a request, then its answer.
+// client is one connection: it sends requests, all of its pipeline at once, and
+// checks the answers, which must be the same bytes.
 type client struct {
-	g        *generator
-	conn     *proactor.Conn
-	rd, wr   proactor.Op
-	out, in  []byte
-	n        int
-	sent     time.Time
-	sequence byte
+	g       *generator
+	conn    *proactor.Conn
+	rd, wr  proactor.Op
+	out, in []byte
+	n       int // bytes received
+	sent    time.Time
 }
 
-func (g *generator) connected(c *proactor.Conn, err error) {
+var (
+	errWrong = errors.New("wrong bytes in an answer")
+)
+
+// dial makes the next connection, and when all are there says so.
+func (g *generator) dial() {
+	g.missing--
+	_, err := g.loop.Dial("tcp", g.addr, func(c *proactor.Conn, err error) {
+		if err != nil {
+			g.fail(err)
+			return
+		}
+		g.clients = append(g.clients, newClient(g, c))
+		if g.missing > 0 {
+			g.dial()
+		} else if len(g.clients) == g.Conns {
+			close(g.ready)
+		}
+	})
 	if err != nil {
 		g.fail(err)
-		return
 	}
-	x := &client{g: g, conn: c, out: make([]byte, g.size), in: make([]byte, g.size)}
+}
+
+func newClient(g *generator, c *proactor.Conn) *client {
+	x := &client{g: g, conn: c}
+	if len(g.clients) >= g.Active {
+		return x
+	}
+	n := g.Size * max(g.Pipe, 1)
+	x.out, x.in = make([]byte, n), make([]byte, n)
 	for i := range x.out {
 		x.out[i] = byte(rand.Uint32())
 	}
 	x.rd.Done, x.wr.Done = x.received, x.wrote
-	x.request()
+	return x
 }
 
-// begin starts the measurement, end ends it.
-func (g *generator) begin(pid int) {
-	g.counted, g.begun = true, time.Now()
-	g.cpu, g.loadCPU = -cpuTime(pid), -cpuTime(os.Getpid())
-	if _, err := g.loop.After(g.time, func(error) { g.end(pid) }); err != nil {
-		g.fail(err)
+// begin starts the requests.
+func (g *generator) begin() {
+	if g.Churn {
+		for range g.Conns {
+			(&visitor{g: g}).visit()
+		}
+		return
 	}
-}
-
-func (g *generator) end(pid int) {
-	g.counted, g.elapsed = false, time.Since(g.begun)
-	g.cpu += cpuTime(pid)
-	g.loadCPU += cpuTime(os.Getpid())
-	_ = g.loop.Close()
-}
-
-func (g *generator) fail(err error) {
-	if g.err == nil && (g.elapsed == 0) {
-		g.err = err
-		_ = g.loop.Close()
+	for _, x := range g.clients[:g.Active] {
+		x.request()
 	}
 }
 
 func (x *client) request() {
-	x.sequence++
-	x.out[0], x.n = x.sequence, 0
+	x.out[0]++
+	x.n = 0
 	x.sent = time.Now()
 	x.submit(x.wr.Send(x.conn, x.out))
 }
@@ -137,12 +104,64 @@ func (x *client) received(o *proactor.Op) {
 		return
 	}
 	if !bytes.Equal(x.in, x.out) {
-		x.g.fail(fmt.Errorf("wrong bytes in an answer"))
+		x.g.fail(errWrong)
 		return
 	}
-	if x.g.counted {
-		x.g.requests++
-		x.g.lat = append(x.g.lat, time.Since(x.sent))
-	}
+	x.g.requests += max(x.g.Pipe, 1)
+	x.g.latencies.add(time.Since(x.sent))
 	x.request()
+}
+
+// visitor connects, sends one byte, has it back, closes, and does it again.
+type visitor struct {
+	g     *generator
+	conn  *proactor.Conn
+	b     [1]byte
+	begun time.Time
+}
+
+func (v *visitor) visit() {
+	v.begun = time.Now()
+	if _, err := v.g.loop.Dial("tcp", v.g.addr, v.connected); err != nil && !errors.Is(err, net.ErrClosed) {
+		v.g.fail(err)
+	}
+}
+
+func (v *visitor) connected(c *proactor.Conn, err error) {
+	if err != nil {
+		v.g.fail(err)
+		return
+	}
+	v.conn, v.b[0] = c, 'p'
+	if _, err := c.Send(v.b[:], v.wrote); err != nil {
+		v.g.fail(err)
+	}
+}
+
+func (v *visitor) wrote(_ int, err error) {
+	if err == nil {
+		v.b[0] = 0
+		_, err = v.conn.Recv(v.b[:], v.received)
+	}
+	if err != nil {
+		v.g.fail(err)
+	}
+}
+
+func (v *visitor) received(_ int, err error) {
+	if err == nil && v.b[0] != 'p' {
+		err = errWrong
+	}
+	if err == nil {
+		err = v.conn.Close(v.closed)
+	}
+	if err != nil {
+		v.g.fail(err)
+	}
+}
+
+func (v *visitor) closed(error) {
+	v.g.requests++
+	v.g.latencies.add(time.Since(v.begun))
+	v.visit()
 }
