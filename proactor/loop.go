@@ -39,22 +39,23 @@ type Loop struct {
 	calls callPool
 
 	// The rest is the loop goroutine's alone.
-	now      int64 // of this turn, on op.Now's clock
-	yielded  int64 // when the scheduler last had its turn
-	timers   deadlines
-	loose    op.List // under way, without a handle
-	due      dueQueue
-	ndue     int // finished, the final callback has not run
-	live     int // admitted, the final callback has not run
-	batch    []op.Completion
-	buffers  buffers
-	posts    []func()
-	nextPost int
-	asks     []request
-	paused   []*acceptor // wait for a free descriptor
-	closing  bool
-	inTurn   bool
-	stats    Stats
+	now        int64 // of this turn, on op.Now's clock
+	yielded    int64 // when the scheduler last had its turn
+	yieldEvery int64
+	timers     deadlines
+	loose      op.List // under way, without a handle
+	due        dueQueue
+	ndue       int // finished, the final callback has not run
+	live       int // admitted, the final callback has not run
+	batch      []op.Completion
+	buffers    buffers
+	posts      []func()
+	nextPost   int
+	asks       []request
+	paused     []*acceptor // wait for a free descriptor
+	closing    bool
+	inTurn     bool
+	stats      Stats
 }
 
 // States of a loop.
@@ -98,8 +99,8 @@ var (
 	ErrRunning = errors.New("proactor: the loop is run by another goroutine")
 )
 
-// Run executes the loop on the calling goroutine, which it locks to its thread,
-// until the context ends or Close is called. Then it cancels what is under way,
+// Run executes the loop on the calling goroutine, which it locks to its thread (on
+// epoll not always to the same one), until the context ends or Close is called. Then it cancels what is under way,
 // runs all callbacks, closes all handles, releases the engine and returns: the
 // context's cause, or nil after Close. A loop runs once.
 //

@@ -58,7 +58,7 @@ func WithEngine(e op.Engine) Option { return func(o *options) { o.engine = e } }
 // WithEntries sets the size of the ring's submission queue, a power of two; the
 // default is 1024. The completion queue is four times as large. It bounds the
 // batch, not the operations in flight; less is taken if RLIMIT_MEMLOCK demands
-// it. The epoll engine takes it as the number of events for each wait.
+// it. On epoll it is the number of events for each wait, 32 at most.
 func WithEntries(n int) Option { return func(o *options) { o.entries = max(n, 1) } }
 
 // WithWorkers sets how many goroutines execute blocking system calls at most;

@@ -87,6 +87,10 @@ func (e *Engine) Enter() error {
 	return nil
 }
 
+// Bound returns true: single issuer, deferred task work and the registered
+// descriptor belong to a thread.
+func (e *Engine) Bound() bool { return true }
+
 // InFlight returns how many operations were started and not returned.
 func (e *Engine) InFlight() int { return e.inFlight }
 

@@ -17,6 +17,9 @@ type Engine interface {
 	// Enter ties the engine to the calling goroutine, which is locked to its
 	// thread. It comes before the first Start.
 	Enter() error
+	// Bound reports whether the engine stays tied to that thread; otherwise the
+	// goroutine may come back on another one after it has yielded.
+	Bound() bool
 	// Start begins one attempt at o. It doesn't fail: errors come back as results.
 	Start(o *Op)
 	// Use gives the engine the pool to receive into, before the first RecvEach.
