@@ -187,7 +187,7 @@ func (e *Engine) Poll(done []op.Completion) ([]op.Completion, error) {
 }
 
 // Wait waits for an event.
-func (e *Engine) Wait(d time.Duration, done []op.Completion) ([]op.Completion, error) {
+func (e *Engine) Wait(d time.Duration, _ bool, done []op.Completion) ([]op.Completion, error) {
 	d = e.retries.Limit(d)
 	var n uintptr
 	var errno syscall.Errno

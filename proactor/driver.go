@@ -165,10 +165,10 @@ func (l *Loop) sleep(d time.Duration) error {
 		return nil
 	}
 	var err error
-	l.batch, err = l.engine.Wait(d, l.batch[:0])
+	l.batch, err = l.engine.Wait(d, l.alone, l.batch[:0])
 	before := l.now
 	if l.now = op.Now(); l.now-before > l.yieldEvery {
-		l.yielded = l.now // it blocked for so long that the P went to others
+		l.yielded, l.alone = l.now, false // it blocked for so long that the P went to others
 	}
 	l.settleBatch()
 	if err != nil {
@@ -189,9 +189,13 @@ func (l *Loop) yield() {
 		runtime.LockOSThread()
 		l.owner.Store(threadID())
 	}
+	before := l.now
 	l.now = op.Now()
-	l.yielded = l.now
+	l.yielded, l.alone = l.now, l.now-before < aYield
 }
+
+// aYield is longer than a yield takes if no other goroutine had work to do.
+const aYield = int64(100 * time.Microsecond)
 
 // abandon ends everything without running a callback: one has panicked, or the
 // engine has failed.
@@ -202,7 +206,7 @@ func (l *Loop) abandon() {
 		l.beginClose()
 	}
 	for !l.kernelDone() && !l.giveUp.Load() {
-		batch, err := l.engine.Wait(-1, l.batch[:0])
+		batch, err := l.engine.Wait(-1, false, l.batch[:0])
 		l.batch = batch
 		l.settleBatch()
 		if err != nil {

@@ -42,6 +42,7 @@ type Loop struct {
 	now        int64 // of this turn, on op.Now's clock
 	yielded    int64 // when the scheduler last had its turn
 	yieldEvery int64
+	alone      bool // nobody else wanted the P then
 	timers     deadlines
 	loose      op.List // under way, without a handle
 	due        dueQueue

@@ -32,6 +32,7 @@ type Engine struct {
 
 	done     []op.Completion
 	inFlight int
+	files    int // entries under way that a disk answers
 	counters op.Counters
 	heard    func(*cqe) // complete, bound once
 }
@@ -188,6 +189,9 @@ func (e *Engine) write(q *sqe, i uint32) {
 		*q = sqe{opcode: opPollAdd, fd: r.Handle.State().FD, opFlags: pollMask(readiness(r)), userData: e.slots.userData(i)}
 		return
 	}
+	if s.o.Req().Code.Info().Way == op.ByWorker {
+		e.files++
+	}
 	e.encode(q, s, e.slots.userData(i))
 }
 
@@ -259,17 +263,37 @@ func (e *Engine) Poll(done []op.Completion) ([]op.Completion, error) {
 }
 
 // Wait submits, and reaps when there is something or d is over.
-func (e *Engine) Wait(d time.Duration, done []op.Completion) ([]op.Completion, error) {
+func (e *Engine) Wait(d time.Duration, alone bool, done []op.Completion) ([]op.Completion, error) {
 	e.submitLine()
 	d = e.retries.Limit(d)
 	var err error
 	if e.waker.Arm() && len(e.done) == 0 && d != 0 && len(e.cancels) == 0 && e.lineHead == len(e.line) && !e.unwatched {
 		e.counters.Enters++
 		e.counters.Waits++
-		err = e.r.enterWait(int64(d))
+		err = e.wait(int64(d), alone)
 	}
 	e.waker.Disarm()
 	return e.reap(done), err
+}
+
+// soon is how long a loop that reads or writes files waits for several
+// completions without giving up the P, if nobody else wants it: a disk answers
+// again in a moment. Each sleep that the Go scheduler knows of wakes its monitor
+// thread, which then looks every 20 us for the P to come back: that costs more
+// than a direct read, and makes the next one late (32 in flight: 70,000 reads a
+// second of 6.2 us, against 80,000 of 3.7 us). A signal ends the wait, so a
+// stop-the-world isn't late.
+const soon = 800 * int64(time.Microsecond)
+
+// wait submits and waits for a completion, for ns at most (no limit if negative).
+func (e *Engine) wait(ns int64, alone bool) error {
+	if alone && e.files > 0 && (ns < 0 || ns > soon) {
+		e.counters.Enters++
+		if ready, err := e.r.enterSoon(min(e.files/8+1, 16), soon); ready || err != nil {
+			return err
+		}
+	}
+	return e.r.enterWait(ns)
 }
 
 // sweep is how many completions are taken in one go. What is behind them stays in
@@ -311,6 +335,9 @@ func (e *Engine) complete(c *cqe) {
 	s, i := e.slots.find(c.userData)
 	if s == nil {
 		return
+	}
+	if !s.poll && s.o.Req().Code.Info().Way == op.ByWorker {
+		e.files--
 	}
 	if c.res <= -512 && c.res >= -516 {
 		c.res = -int32(unix.EINTR) // ERESTARTSYS and its like, which some kernels let out

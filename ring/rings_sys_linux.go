@@ -117,15 +117,31 @@ func (r *rings) enterNow() error {
 	return enterError(e)
 }
 
-// enterWait submits what is prepared and waits for a completion, for ns at most
-// (no limit if negative).
-func (r *rings) enterWait(ns int64) error {
+// enterSoon waits for so many completions, for ns at most, hidden from the Go
+// scheduler. It reports whether there are any.
+func (r *rings) enterSoon(completions int, ns int64) (bool, error) {
 	n := r.publish()
+	r.limit(ns)
+	_, _, e := syscall.RawSyscall6(unix.SYS_IO_URING_ENTER, r.enterFD, uintptr(n), uintptr(completions), enterGetEvents|enterExtArg|r.enterReg,
+		uintptr(unsafe.Pointer(&r.arg)), unsafe.Sizeof(r.arg))
+	return atomic.LoadUint32(r.cqTail) != *r.cqHead, enterError(e)
+}
+
+// limit sets the argument of an enter that waits for ns at most, or for ever if
+// negative.
+func (r *rings) limit(ns int64) {
 	r.arg = getEvents{}
 	if ns >= 0 {
 		r.ts = timespec{ns / 1e9, ns % 1e9}
 		r.arg.ts = uint64(uintptr(unsafe.Pointer(&r.ts))) // r is on the heap: it doesn't move
 	}
+}
+
+// enterWait submits what is prepared and waits for a completion, for ns at most
+// (no limit if negative).
+func (r *rings) enterWait(ns int64) error {
+	n := r.publish()
+	r.limit(ns)
 	_, _, e := syscall.Syscall6(unix.SYS_IO_URING_ENTER, r.enterFD, uintptr(n), 1, enterGetEvents|enterExtArg|r.enterReg,
 		uintptr(unsafe.Pointer(&r.arg)), unsafe.Sizeof(r.arg))
 	return enterError(e)

@@ -37,8 +37,9 @@ type Engine interface {
 	// without waiting.
 	Poll(done []Completion) ([]Completion, error)
 	// Wait is Poll that waits until an operation is finished, Wake was called or
-	// d is over; a negative d has no limit.
-	Wait(d time.Duration, done []Completion) ([]Completion, error)
+	// d is over; a negative d has no limit. Alone says that no other goroutine
+	// wanted the P lately, so that it can be kept for less than a millisecond.
+	Wait(d time.Duration, alone bool, done []Completion) ([]Completion, error)
 	// Wake ends a Wait, the next one if none is under way. Any goroutine.
 	Wake()
 	// Forget lets go of a handle without operations, before its close.

@@ -348,7 +348,7 @@ func impatient(e *env, recv func(*op.Handle) *op.Op, check func(*tap, *op.Handle
 // drainEngine ends what a loop has left with its engine for ever.
 func drainEngine(t *tap) {
 	for t.Engine.InFlight() > 0 {
-		_, _ = t.Engine.Wait(time.Second, nil)
+		_, _ = t.Engine.Wait(time.Second, false, nil)
 	}
 	_ = t.Engine.Close()
 }
