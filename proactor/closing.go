@@ -90,6 +90,11 @@ func (l *Loop) maybeShut(h *op.Handle) {
 		l.closed(h, 0)
 		return
 	}
+	if l.broken {
+		op.CloseFD(int(s.FD))
+		l.settleClose(o)
+		return
+	}
 	l.attempt(o)
 }
 

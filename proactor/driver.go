@@ -47,10 +47,9 @@ func (l *Loop) enter() error {
 	runtime.LockOSThread()
 	if err := l.engine.Enter(); err != nil {
 		runtime.UnlockOSThread()
-		l.closing = true
-		l.mail.seal()
-		l.admitAll()
-		l.admitList(l.inbox.seal()) // refused in their callbacks, which Close runs
+		l.broken = true
+		l.now = op.Now()
+		l.beginClose() // all that was submitted ends; Close runs the callbacks
 		l.state.Store(ended)
 		_ = l.engine.Close()
 		close(l.done)

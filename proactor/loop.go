@@ -55,6 +55,7 @@ type Loop struct {
 	asks       []request
 	paused     []*acceptor // wait for a free descriptor
 	closing    bool
+	broken     bool // the engine never came up
 	inTurn     bool
 	stats      Stats
 }

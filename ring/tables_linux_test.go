@@ -52,3 +52,26 @@ func TestGenerationsWrapBelowTheTag(t *testing.T) {
 	table.take(new(op.Op))
 	require.Zero(t, table.all.At(i).gen)
 }
+
+func TestOnlyWhatLiesInARegisteredRegionIsFixed(t *testing.T) {
+	all := make([]byte, 300)
+	m := memory{n: 2}
+	m.regions[0], m.regions[1] = all[:100], all[200:]
+	entry := func(b []byte, c op.Code) sqe {
+		q := sqe{opcode: uint8(opcodes[c]), addr: address(unsafe.Pointer(unsafe.SliceData(b))), len: uint32(len(b))}
+		m.fixed(&q, c)
+		return q
+	}
+	for _, inside := range [][]byte{all[:100], all[99:100], all[10:20]} {
+		q := entry(inside, op.ReadAt)
+		require.EqualValues(t, opReadFixed, q.opcode)
+		require.Zero(t, q.bufIndex)
+	}
+	q := entry(all[200:], op.WriteAt)
+	require.EqualValues(t, opWriteFixed, q.opcode)
+	require.EqualValues(t, 1, q.bufIndex)
+	for _, outside := range [][]byte{all[99:101], all[100:200], all[150:250], all, all[:101]} {
+		require.EqualValues(t, opRead, entry(outside, op.ReadAt).opcode)
+		require.EqualValues(t, opWrite, entry(outside, op.WriteAt).opcode)
+	}
+}

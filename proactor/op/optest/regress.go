@@ -3,8 +3,11 @@
 package optest
 
 import (
+	"context"
 	"io"
 	"os"
+	"testing"
+	"time"
 
 	"github.com/seed-2ff0fea0/go-proactor/proactor"
 	"github.com/seed-2ff0fea0/go-proactor/proactor/op"
@@ -19,6 +22,7 @@ var regressTests = []test{
 	{"Rule05_AReceiveGoesOnBehindAPassedDescriptor", recvBehindDescriptor},
 	{"Rule05_AReceiveGoesOnBehindUrgentData", recvBehindUrgent},
 	{"Rule06_APauseHoldsInLine", pauseInLine},
+	{"Rule08_WhatWasSubmittedEndsIfTheEngineDoesNotComeUp", engineStaysDown},
 	{"Rule10_EmptyPipesCostNoBuffers", emptyPipes},
 	{"Rule13_APollThatCannotWaitIsRefused", pollRefused},
 }
@@ -151,4 +155,44 @@ func pollRefused(e *env) {
 	require.NoError(e, err)
 	_, err = e.do(func(o *op.Op) *op.Op { return o.Poll(h, unix.POLLPRI) })
 	require.ErrorIs(e, err, unix.EINVAL)
+}
+
+// down is an engine that refuses the loop's thread.
+type down struct{ op.Engine }
+
+func (down) Enter() error { return unix.EPERM }
+
+func engineStaysDown(e *env) {
+	open := e.open
+	e.open = func(tb testing.TB, c Config) op.Engine { return down{open(tb, c)} }
+	e.loop = e.newLoop(Config{})
+	h, peer := e.rawPair(unix.SOCK_STREAM)
+	closed, other := e.rawPair(unix.SOCK_STREAM)
+	results := map[string]chan result{}
+	for name, prepare := range map[string]func(*op.Op) *op.Op{
+		"timer":   func(o *op.Op) *op.Op { return o.Timeout(time.Hour) },
+		"receive": func(o *op.Op) *op.Op { return o.Recv(h, make([]byte, 1)) },
+		"close":   func(o *op.Op) *op.Op { return o.Close(closed, 0) },
+	} {
+		c, done := into(2)
+		results[name] = c
+		e.submit(prepare(&op.Op{Done: done}))
+	}
+	posted := make(chan bool, 2)
+	require.NoError(e, e.loop.Post(func() { posted <- true }))
+
+	require.ErrorIs(e, e.loop.Run(context.Background()), unix.EPERM)
+	require.NoError(e, e.loop.Close())
+	require.ErrorIs(e, await(e, results["timer"]).err, proactor.ErrClosed)
+	require.ErrorIs(e, await(e, results["receive"]).err, proactor.ErrClosed)
+	require.NoError(e, await(e, results["close"]).err)
+	await(e, posted)
+	for _, fd := range []int{peer, other} {
+		n, err := unix.Read(fd, make([]byte, 1))
+		require.NoError(e, err)
+		require.Zero(e, n, "the other side is closed")
+	}
+	for _, c := range results {
+		require.Empty(e, c, "once")
+	}
 }
