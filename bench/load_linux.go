@@ -22,7 +22,8 @@ type client struct {
 }
 
 var (
-	errWrong = errors.New("wrong bytes in an answer")
+	errWrong   = errors.New("wrong bytes in an answer")
+	errMissing = errors.New("an answer, or a part of it, didn't come")
 )
 
 // dial makes the next connection, and when all are there says so.
@@ -61,6 +62,7 @@ func newClient(g *generator, c *proactor.Conn) *client {
 
 // begin starts the requests.
 func (g *generator) begin() {
+	g.busy = g.Active
 	if g.Churn {
 		for range g.Conns {
 			(&visitor{g: g}).visit()
@@ -72,7 +74,25 @@ func (g *generator) begin() {
 	}
 }
 
+// stop lets what is under way end, and closes drained then: an answer that a server
+// has dropped would be missed in no other way.
+func (g *generator) stop() { g.stopping = true }
+
+// stopped is asked before each request. It counts those who make no further one.
+func (g *generator) stopped() bool {
+	if !g.stopping {
+		return false
+	}
+	if g.busy--; g.busy == 0 {
+		close(g.drained)
+	}
+	return true
+}
+
 func (x *client) request() {
+	if x.g.stopped() {
+		return
+	}
 	x.out[0]++
 	x.n = 0
 	x.sent = time.Now()
@@ -121,6 +141,9 @@ type visitor struct {
 }
 
 func (v *visitor) visit() {
+	if v.g.stopped() {
+		return
+	}
 	v.begun = time.Now()
 	if _, err := v.g.loop.Dial("tcp", v.g.addr, v.connected); err != nil && !errors.Is(err, net.ErrClosed) {
 		v.g.fail(err)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"runtime"
 	"time"
@@ -85,10 +84,34 @@ func (l load) put(c *child) (f figures, err error) {
 	more.count(pid, gens, 1)
 	f.Syscalls = float64(counted()) / float64(max(more.Requests, 1))
 	c.mark()
+	if err == nil {
+		err = drain(gens, ended)
+	}
 	if err == nil && f.Requests == 0 {
-		err = fmt.Errorf("no request was answered")
+		err = errMissing
 	}
 	return f, end(err)
+}
+
+// answerTime is longer than any server takes to answer.
+const answerTime = 5 * time.Second
+
+// drain waits for the answers to all requests that are under way.
+func drain(gens []*generator, ended <-chan error) error {
+	late := time.After(answerTime)
+	for _, g := range gens {
+		_ = g.loop.Post(g.stop)
+	}
+	for _, g := range gens {
+		select {
+		case <-g.drained:
+		case err := <-ended:
+			return err
+		case <-late:
+			return errMissing
+		}
+	}
+	return nil
 }
 
 // window lets time go by, unless a generator ends.
@@ -131,6 +154,9 @@ type generator struct {
 	missing   int
 	latencies histogram
 	requests  int
+	busy      int // clients that have a request under way
+	stopping  bool
+	drained   chan struct{}
 	err       error
 }
 
@@ -139,7 +165,7 @@ func newGenerator(l load, share int, addr string) (*generator, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &generator{load: l, addr: addr, loop: loop, pinned: share == 1, ready: make(chan struct{})}
+	g := &generator{load: l, addr: addr, loop: loop, pinned: share == 1, ready: make(chan struct{}), drained: make(chan struct{})}
 	g.Conns, g.Active = l.Conns/share, l.Active/share
 	if g.Active == 0 {
 		g.Active = g.Conns
