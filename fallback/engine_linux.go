@@ -179,6 +179,9 @@ func (e *Engine) Cancel(o *op.Op) {
 	}
 }
 
+// Soon returns false: files are the workers'.
+func (e *Engine) Soon() bool { return false }
+
 // Poll looks for events without waiting.
 func (e *Engine) Poll(done []op.Completion) ([]op.Completion, error) {
 	e.counters.Enters++
@@ -187,7 +190,7 @@ func (e *Engine) Poll(done []op.Completion) ([]op.Completion, error) {
 }
 
 // Wait waits for an event.
-func (e *Engine) Wait(d time.Duration, _ bool, done []op.Completion) ([]op.Completion, error) {
+func (e *Engine) Wait(d, _ time.Duration, done []op.Completion) ([]op.Completion, error) {
 	d = e.retries.Limit(d)
 	var n uintptr
 	var errno syscall.Errno

@@ -150,6 +150,7 @@ func (l *Loop) settleBatch() {
 
 // sleep waits for a completion, a wake-up, the next deadline, or d.
 func (l *Loop) sleep(d time.Duration) error {
+	keep := l.keepP()
 	if when, ok := l.timers.next(); ok {
 		until := max(time.Duration(when-op.Now()), 0)
 		if d < 0 || until < d {
@@ -164,7 +165,7 @@ func (l *Loop) sleep(d time.Duration) error {
 		return nil
 	}
 	var err error
-	l.batch, err = l.engine.Wait(d, l.alone, l.batch[:0])
+	l.batch, err = l.engine.Wait(d, keep, l.batch[:0])
 	before := l.now
 	if l.now = op.Now(); l.now-before > l.yieldEvery {
 		l.yielded, l.alone = l.now, false // it blocked for so long that the P went to others
@@ -176,9 +177,27 @@ func (l *Loop) sleep(d time.Duration) error {
 	return nil
 }
 
+// keepP returns how long the coming wait may keep the P: until the next yield is
+// due, if nobody else wanted it at the last one, and if that is worth it.
+func (l *Loop) keepP() time.Duration {
+	if !l.alone || !l.engine.Soon() {
+		return 0
+	}
+	left := l.yielded + l.yieldEvery - op.Now()
+	if left < l.yieldEvery/2 {
+		l.yield()
+		left = l.yieldEvery
+	}
+	if !l.alone {
+		return 0
+	}
+	return time.Duration(min(left, l.yieldEvery*3/4)) // a wait of yieldEvery counts as a yield
+}
+
 func (l *Loop) yield() {
 	l.publish()
 	l.stats.Yields++
+	before := op.Now()
 	if l.engine.Bound() {
 		runtime.Gosched()
 	} else {
@@ -188,7 +207,6 @@ func (l *Loop) yield() {
 		runtime.LockOSThread()
 		l.owner.Store(threadID())
 	}
-	before := l.now
 	l.now = op.Now()
 	l.yielded, l.alone = l.now, l.now-before < aYield
 }
@@ -205,7 +223,7 @@ func (l *Loop) abandon() {
 		l.beginClose()
 	}
 	for !l.kernelDone() && !l.giveUp.Load() {
-		batch, err := l.engine.Wait(-1, false, l.batch[:0])
+		batch, err := l.engine.Wait(-1, 0, l.batch[:0])
 		l.batch = batch
 		l.settleBatch()
 		if err != nil {

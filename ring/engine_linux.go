@@ -263,51 +263,48 @@ func (e *Engine) Poll(done []op.Completion) ([]op.Completion, error) {
 }
 
 // Wait submits, and reaps when there is something or d is over.
-func (e *Engine) Wait(d time.Duration, alone bool, done []op.Completion) ([]op.Completion, error) {
+func (e *Engine) Wait(d, hold time.Duration, done []op.Completion) ([]op.Completion, error) {
 	e.submitLine()
 	d = e.retries.Limit(d)
 	var err error
 	if e.waker.Arm() && len(e.done) == 0 && d != 0 && len(e.cancels) == 0 && e.lineHead == len(e.line) && !e.unwatched {
 		e.counters.Enters++
 		e.counters.Waits++
-		err = e.wait(int64(d), alone)
+		err = e.wait(d, hold)
 	}
 	e.waker.Disarm()
 	return e.reap(done), err
 }
 
-// soon is how long a loop that reads or writes files waits without giving up the
-// P, if nobody else wants it: a disk answers again in a moment. Each sleep that the Go scheduler knows of wakes its monitor
-// thread, which then looks every 20 us for the P to come back: that costs more
-// than a direct read, and makes the next one late (32 in flight: 70,000 reads a
-// second of 6.2 us, against 80,000 of 3.7 us). A signal ends the wait, so a
-// stop-the-world isn't late. For the first part of it several completions are
-// waited for, if there is nothing but files to wait for.
-const (
-	soon    = 800 * int64(time.Microsecond)
-	several = 100 * int64(time.Microsecond)
-)
+// Soon reports whether files are being read or written.
+func (e *Engine) Soon() bool { return e.files > 0 }
 
-// wait submits and waits for a completion, for ns at most (no limit if negative).
-func (e *Engine) wait(ns int64, alone bool) error {
-	if alone && e.files > 0 && (ns < 0 || ns > soon) {
-		n, left := 1, soon
-		if e.files == e.inFlight {
-			n = min(e.files/8+1, 16)
-		}
-		if n > 1 {
+// several is how long several completions are waited for, if there is nothing but
+// files to wait for.
+const several = 100 * time.Microsecond
+
+// wait submits and waits for a completion, for d at most (no limit if negative).
+//
+// A disk answers again in a moment, so the P is kept at first if it may be: each
+// sleep that the Go scheduler knows of wakes its monitor thread, which then looks
+// every 20 us for the P to come back. That costs more than a direct read, and makes
+// the next one late (32 in flight: 70,000 reads a second of 6.2 us each, against
+// 80,000 of 3.7 us). A signal ends the wait, so a stop-the-world isn't late.
+func (e *Engine) wait(d, hold time.Duration) error {
+	if e.files > 0 && hold > several && (d < 0 || d > hold) {
+		if n := min(e.files/8+1, 16); n > 1 && e.files == e.inFlight {
+			hold -= several
 			e.counters.Enters++
-			if ready, err := e.r.enterSoon(n, several); ready || err != nil {
+			if ready, err := e.r.enterSoon(n, int64(several)); ready || err != nil {
 				return err
 			}
-			left -= several
 		}
 		e.counters.Enters++
-		if ready, err := e.r.enterSoon(1, left); ready || err != nil {
+		if ready, err := e.r.enterSoon(1, int64(hold)); ready || err != nil {
 			return err
 		}
 	}
-	return e.r.enterWait(ns)
+	return e.r.enterWait(int64(d))
 }
 
 // sweep is how many completions are taken in one go. What is behind them stays in

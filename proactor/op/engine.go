@@ -37,9 +37,11 @@ type Engine interface {
 	// without waiting.
 	Poll(done []Completion) ([]Completion, error)
 	// Wait is Poll that waits until an operation is finished, Wake was called or
-	// d is over; a negative d has no limit. Alone says that no other goroutine
-	// wanted the P lately, so that it can be kept for less than a millisecond.
-	Wait(d time.Duration, alone bool, done []Completion) ([]Completion, error)
+	// d is over; a negative d has no limit. For hold of it the P may be kept.
+	Wait(d, hold time.Duration, done []Completion) ([]Completion, error)
+	// Soon reports whether something is in flight that ends in a moment, and not
+	// when a peer likes.
+	Soon() bool
 	// Wake ends a Wait, the next one if none is under way. Any goroutine.
 	Wake()
 	// Forget lets go of a handle without operations, before its close.

@@ -139,12 +139,12 @@ func (t *tap) Poll(done []op.Completion) ([]op.Completion, error) {
 	return t.filter(done, had), err
 }
 
-func (t *tap) Wait(d time.Duration, alone bool, done []op.Completion) ([]op.Completion, error) {
+func (t *tap) Wait(d, hold time.Duration, done []op.Completion) ([]op.Completion, error) {
 	if t.turn != nil {
 		t.turn()
 	}
 	had := len(done)
-	done, err := t.Engine.Wait(d, alone, done)
+	done, err := t.Engine.Wait(d, hold, done)
 	return t.filter(done, had), err
 }
 

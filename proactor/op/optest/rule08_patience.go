@@ -77,7 +77,7 @@ func impatient(e *env, recv func(*op.Handle) *op.Op, check func(*tap, *op.Handle
 // drainEngine ends what a loop has left with its engine for ever.
 func drainEngine(t *tap) {
 	for t.Engine.InFlight() > 0 {
-		_, _ = t.Engine.Wait(time.Second, false, nil)
+		_, _ = t.Engine.Wait(time.Second, 0, nil)
 	}
 	_ = t.Engine.Close()
 }
