@@ -32,7 +32,9 @@ type figures struct {
 type result struct {
 	Scenario string
 	What     string
+	Date     time.Time
 	Kernel   string
+	CPU      string
 	Go       string
 	CPUs     int
 	Network  string
@@ -53,7 +55,7 @@ func compare(s settings, sc *scenario) error {
 	l := sc.load
 	l.Time = s.time
 	fmt.Printf("%s: %s; %d rounds of %v; %s, %d CPUs, %s\n", sc.name, sc.what, s.rounds, s.time, kernel(), cpus(), network())
-	r := result{Scenario: sc.name, What: sc.what, Kernel: kernel(), Go: runtime.Version(), CPUs: cpus(), Network: network(),
+	r := result{Scenario: sc.name, What: sc.what, Date: time.Now().Round(time.Second), Kernel: kernel(), CPU: processor(), Go: runtime.Version(), CPUs: cpus(), Network: network(),
 		Load: l, Arms: arms, Rounds: map[string][]figures{}}
 	skipped := map[string]bool{}
 	for i := range s.rounds {

@@ -34,6 +34,17 @@ func kernel() string {
 	return "Linux " + unix.ByteSliceToString(u.Release[:])
 }
 
+// processor is the CPU's name.
+func processor() string {
+	b, _ := os.ReadFile("/proc/cpuinfo")
+	for line := range strings.Lines(string(b)) {
+		if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
+			return strings.TrimSpace(value)
+		}
+	}
+	return runtime.GOARCH
+}
+
 func cpus() int {
 	n, _ := strconv.Atoi(os.Getenv(cpusVar))
 	return n
@@ -62,22 +73,26 @@ func inside(f func() error) error {
 		defer os.RemoveAll(dir)
 		env = append(env, peersVar+"="+dir)
 	}
-	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Cloneflags: syscall.CLONE_NEWNET}
-	cmd.Env = append(env, networkVar+"=own namespace, reno")
-	if os.Geteuid() != 0 {
-		cmd.SysProcAttr.Cloneflags = 0
-		cmd.Env = append(env, networkVar+"=host")
-	}
 	runtime.LockOSThread()
-	if err := startOn(cmd, loadCore); err != nil {
+	cmd, err := startInside(append(env, networkVar+"=own namespace, reno"), syscall.CLONE_NEWNET)
+	if errors.Is(err, syscall.EPERM) { // not root, or a container
+		cmd, err = startInside(append(env, networkVar+"=host"), 0)
+	}
+	if err != nil {
 		return err
 	}
 	if cmd.Wait() != nil {
 		return errors.New("the measurement failed")
 	}
 	return nil
+}
+
+func startInside(env []string, flags uintptr) (*exec.Cmd, error) {
+	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Cloneflags: flags}
+	cmd.Env = env
+	return cmd, startOn(cmd, loadCore)
 }
 
 // prepareNetwork brings the new namespace's loopback up.

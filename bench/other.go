@@ -6,7 +6,10 @@ import "errors"
 
 func kernel() string  { return "not Linux" }
 func network() string { return "" }
-func cpus() int       { return 0 }
+
+func processor() string { return "" }
+
+func cpus() int { return 0 }
 
 func inside(func() error) error { return errors.ErrUnsupported }
 
