@@ -54,6 +54,9 @@ func compare(s settings, sc *scenario) error {
 	}
 	l := sc.load
 	l.Time = s.time
+	if l.Files > 0 {
+		l.MiB = s.mib
+	}
 	fmt.Printf("%s: %s; %d rounds of %v; %s, %d CPUs, %s\n", sc.name, sc.what, s.rounds, s.time, kernel(), cpus(), network())
 	r := result{Scenario: sc.name, What: sc.what, Date: time.Now().Round(time.Second), Kernel: kernel(), CPU: processor(), Go: runtime.Version(), CPUs: cpus(), Network: network(),
 		Load: l, Arms: arms, Rounds: map[string][]figures{}}

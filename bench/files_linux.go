@@ -16,17 +16,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const (
-	blockSize = 4096
-	fileSize  = 1 << 30
-	blocks    = fileSize / blockSize
-)
+const blockSize = 4096
+
+// blocks is how many the file has.
+var blocks int64
 
 // theFile is what is read: each block begins with its number. It is made once, in
 // the directory for temporary files, and stays for the next time.
-func theFile() (string, error) {
-	name := filepath.Join(os.TempDir(), "go-proactor-bench.data")
-	if st, err := os.Stat(name); err == nil && st.Size() == fileSize {
+func theFile(mib int) (string, error) {
+	blocks = int64(mib) << 20 / blockSize
+	name := filepath.Join(os.TempDir(), fmt.Sprintf("go-proactor-bench-%d.data", mib))
+	if st, err := os.Stat(name); err == nil && st.Size() == blocks*blockSize {
 		return name, nil
 	}
 	f, err := os.Create(name)
@@ -35,8 +35,8 @@ func theFile() (string, error) {
 	}
 	w := bufio.NewWriterSize(f, 1<<20)
 	b := make([]byte, blockSize)
-	for i := range uint64(blocks) {
-		binary.LittleEndian.PutUint64(b, i)
+	for i := range blocks {
+		binary.LittleEndian.PutUint64(b, uint64(i))
 		if _, err := w.Write(b); err != nil {
 			return "", errors.Join(err, f.Close(), os.Remove(name))
 		}
@@ -60,7 +60,7 @@ func warmCache(name string, in bool) error {
 
 // measureFiles has one arm read, pinned to the server's core.
 func measureFiles(arm string, l load) (f figures, err error) {
-	name, err := theFile()
+	name, err := theFile(l.MiB)
 	if err == nil {
 		err = warmCache(name, !l.Direct)
 	}
@@ -96,7 +96,7 @@ func output(cmd *exec.Cmd) ([]byte, error) {
 // fio measures the flexible I/O tester's io_uring engine on the same file; fixed
 // is with registered buffers and files, and requests in batches.
 func fio(name string, fixed bool, l load) (f figures, err error) {
-	args := []string{"--name=read", "--filename=" + name, "--rw=randread", "--bs=4k", "--ioengine=io_uring", "--size=" + strconv.Itoa(fileSize),
+	args := []string{"--name=read", "--filename=" + name, "--rw=randread", "--bs=4k", "--ioengine=io_uring", "--size=" + strconv.FormatInt(blocks*blockSize, 10),
 		"--iodepth=" + strconv.Itoa(l.Files), "--time_based", "--norandommap", "--randrepeat=0", "--random_generator=tausworthe64", "--thread",
 		"--runtime=" + strconv.Itoa(int(l.Time.Milliseconds())) + "ms", "--ramp_time=" + strconv.Itoa(int(l.Time.Milliseconds()/4)) + "ms",
 		"--output-format=json", "--invalidate=0", "--direct=0"}

@@ -30,6 +30,7 @@ type settings struct {
 	arms   []string // nil: the scenario's own
 	peers  bool
 	out    string
+	mib    int
 }
 
 func main() {
@@ -42,6 +43,7 @@ func main() {
 	flag.DurationVar(&s.time, "time", 2*time.Second, "length of a measurement")
 	flag.BoolVar(&s.peers, "peers", false, "compare with the programs of bench/peers, too")
 	flag.StringVar(&s.out, "out", "", "directory for the raw figures")
+	flag.IntVar(&s.mib, "mib", 1024, "size of the file that is read, in MiB")
 	full := flag.Bool("full", false, "measure every scenario")
 	flag.Parse()
 	if *arms != "" {

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"unsafe"
 
 	"github.com/seed-2ff0fea0/go-proactor/proactor"
 	"golang.org/x/sys/unix"
@@ -38,7 +39,11 @@ func readArm(arm string, args []string) error {
 		return errors.New("-read ARM FILE DEPTH DIRECT TIME")
 	}
 	r := &reading{name: args[0]}
-	var err error
+	st, err := os.Stat(r.name)
+	if err != nil {
+		return err
+	}
+	blocks = st.Size() / blockSize
 	if r.depth, err = strconv.Atoi(args[1]); err != nil {
 		return err
 	}
@@ -53,6 +58,7 @@ func readArm(arm string, args []string) error {
 		"io_uring":            func() error { return r.loop("io_uring", false) },
 		"io_uring-registered": func() error { return r.loop("io_uring", true) },
 		"epoll":               func() error { return r.loop("epoll", false) },
+		"aio":                 r.linuxAIO,
 	}[arm]
 	if read == nil {
 		return fmt.Errorf("no arm %q", arm)
@@ -129,6 +135,63 @@ func (r *reading) goroutine(f *os.File, b []byte) error {
 		}
 	}
 	return nil
+}
+
+// linuxAIO reads with Linux AIO: what is done is replaced by as many requests in
+// one system call. Without O_DIRECT that call does the reading itself.
+func (r *reading) linuxAIO() error {
+	f, err := os.OpenFile(r.name, os.O_RDONLY|r.flags, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	memory, err := unix.Mmap(-1, 0, r.depth*blockSize, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
+	if err != nil {
+		return err
+	}
+	a, err := newAIO(r.depth)
+	if err != nil {
+		return err
+	}
+	defer a.close()
+	slots := make([]aioSlot, r.depth)
+	for i := range slots {
+		slots[i].b = memory[i*blockSize : (i+1)*blockSize]
+		a.batch = append(a.batch, slots[i].next(i, f))
+	}
+	for !r.stopped.Load() {
+		if err := a.submit(); err != nil {
+			return err
+		}
+		events, err := a.wait()
+		if err != nil {
+			return err
+		}
+		for _, ev := range events {
+			s := &slots[ev.data]
+			if ev.res != blockSize {
+				return fmt.Errorf("read by Linux AIO: %d, as a count or a negative errno", ev.res)
+			}
+			if err := r.done(s.b, s.block, s.begun); err != nil {
+				return err
+			}
+			a.batch = append(a.batch, s.next(int(ev.data), f))
+		}
+	}
+	return nil
+}
+
+// aioSlot is one of the requests in flight. Its memory is mapped and stays so: the
+// kernel has it as a number.
+type aioSlot struct {
+	b     []byte
+	block int64
+	begun time.Time
+}
+
+func (s *aioSlot) next(i int, f *os.File) iocb {
+	s.block, s.begun = rand.Int64N(blocks), time.Now()
+	return iocb{data: uint64(i), command: aioPRead, fd: uint32(f.Fd()), buf: uint64(uintptr(unsafe.Pointer(&s.b[0]))), bytes: blockSize, offset: s.block * blockSize}
 }
 
 // loop reads with one loop that has as many operations in flight.

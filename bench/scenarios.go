@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -26,13 +27,16 @@ type load struct {
 	Loops  int           // of the generator; 0 is 1
 	Files  int           // depth of random file reads, instead of requests
 	Direct bool          // with O_DIRECT
+	MiB    int           // of the file
 	Time   time.Duration // of the measurement
 }
 
 var (
 	servers = []string{"net", "reactor", "epoll", "io_uring", "epoll-each", "io_uring-each"}
 	peers   = []string{"c-epoll", "c-io_uring", "c-io_uring+each", "netpoll"}
-	readers = []string{"ReadAt", "io_uring", "io_uring-registered", "epoll"}
+	readers = []string{"ReadAt", "io_uring", "io_uring-registered", "epoll", "aio"}
+	models  = []string{"net", "threads", "busypoll", "select", "poll", "sigio", "aio-poll", "reactor", "reactor-edge", "reactor-raw", "epoll", "io_uring"}
+	idlers  = []string{"select", "poll", "reactor", "epoll", "io_uring"} // what an idle connection costs, from a lot to nothing
 )
 
 var scenarios = []scenario{
@@ -45,6 +49,13 @@ var scenarios = []scenario{
 	{name: "churn", what: "connect, echo 1 B, close; 64 at a time", load: load{Conns: 64, Size: 1, Churn: true}, arms: servers, more: peers},
 	{name: "cores", what: "echo, 256 connections, 64 B, both cores for server and load", load: load{Conns: 256, Size: 64, Loops: 2},
 		arms: []string{"group-1", "group-2", "group-2-deal", "net-2"}, full: true},
+	{name: "models-1", what: "echo, 1 connection, 64 B", load: load{Conns: 1, Size: 64}, arms: models, full: true},
+	{name: "models-64", what: "echo, 64 connections, 64 B", load: load{Conns: 64, Size: 64}, arms: models},
+	{name: "models-1000", what: "echo, 1000 connections, 64 B", load: load{Conns: 1000, Size: 64},
+		arms: slices.DeleteFunc(slices.Clone(models), func(a string) bool { return a == "select" }), full: true},
+	{name: "idle-0", what: "echo, 64 connections, 64 B", load: load{Conns: 64, Size: 64}, arms: idlers, full: true},
+	{name: "idle-500", what: "echo, 564 connections, 64 of them active, 64 B", load: load{Conns: 564, Active: 64, Size: 64}, arms: idlers, full: true},
+	{name: "idle-900", what: "echo, 964 connections, 64 of them active, 64 B", load: load{Conns: 964, Active: 64, Size: 64}, arms: idlers, full: true},
 	{name: "direct-128", what: "random 4 KiB reads, O_DIRECT, depth 128", load: load{Files: 128, Direct: true}, arms: readers, more: []string{"fio", "fio-fixed"}},
 	{name: "direct-32", what: "random 4 KiB reads, O_DIRECT, depth 32", load: load{Files: 32, Direct: true}, arms: readers, more: []string{"fio", "fio-fixed"}, full: true},
 	{name: "cached-128", what: "random 4 KiB reads, cached, depth 128", load: load{Files: 128}, arms: readers, more: []string{"fio", "fio-fixed"}},
