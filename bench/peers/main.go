@@ -1,11 +1,22 @@
 // Command peers is the echo servers of other Go libraries, which bench compares
 // this library with. Each is written as its library's documentation advises, with
-// one poller and buffers of 16 KiB. The folder c has the same server in C, on
-// io_uring and on epoll: what the kernel interfaces themselves cost.
+// one poller and buffers of 16 KiB or more:
 //
-//	go build -o peers . && ./peers -serve netpoll
+//   - gaio: an epoll, a goroutine for its events and another for the completions
+//   - gain: an io_uring
+//   - gnet: an epoll
+//   - nbio: an epoll, and a goroutine that accepts
+//   - netpoll: an epoll, and a pool of goroutines for the requests
+//
+// The folder c has the same server in C, on io_uring and on epoll: what the kernel
+// interfaces themselves cost.
+//
+//	go build -ldflags=-checklinkname=0 -o peers . && ./peers -serve netpoll
 //	cc -O2 -o io_uring c/io_uring.c && ./io_uring [each]
 //	cc -O2 -o epoll c/epoll.c && ./epoll
+//
+// The flag for the linker is for gain, which calls a function of package syscall
+// that isn't exported.
 //
 // Every server listens on a free port of 127.0.0.1, prints its address as the first
 // line of its standard output, serves until its standard input ends, and exits
@@ -15,6 +26,7 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -26,8 +38,16 @@ import (
 
 const bufferSize = 16 << 10
 
-// peers starts serving on a listener, which it may take over. It returns at once.
-var peers = map[string]func(net.Listener) error{
+// anyPort is what a server listens on, if its library can tell the port it got.
+const anyPort = "127.0.0.1:0"
+
+// peers starts a server and returns the address it listens on. It returns at once.
+// Not every library serves on a listener that is there already.
+var peers = map[string]func() (net.Addr, error){
+	"gain":    serveGain,
+	"gaio":    serveGaio,
+	"gnet":    serveGnet,
+	"nbio":    serveNbio,
 	"netpoll": serveNetpoll,
 }
 
@@ -35,8 +55,7 @@ func main() {
 	name := flag.String("serve", "", fmt.Sprintf("the library to serve with, of %v", slices.Sorted(maps.Keys(peers))))
 	flag.Parse()
 	if err := serve(*name); err != nil {
-		fmt.Fprintln(os.Stderr, "peers:", err)
-		os.Exit(1)
+		exit(err)
 	}
 }
 
@@ -45,14 +64,32 @@ func serve(name string) error {
 	if start == nil {
 		return fmt.Errorf("no peer %q", name)
 	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	addr, err := start()
 	if err != nil {
-		return err
-	}
-	if err := start(ln); err != nil {
 		return fmt.Errorf("serve with %s: %w", name, err)
 	}
-	fmt.Println(ln.Addr())
+	fmt.Println(addr)
 	_, err = io.Copy(io.Discard, os.Stdin)
 	return err
+}
+
+var errStopped = errors.New("the server stopped")
+
+// run calls a function that serves until it fails, and returns the address that
+// says that it does. A failure after that is the end of the process.
+func run(started <-chan net.Addr, serve func() error) (net.Addr, error) {
+	stopped := make(chan error, 1)
+	go func() { stopped <- errors.Join(errStopped, serve()) }()
+	select {
+	case addr := <-started:
+		go func() { exit(<-stopped) }()
+		return addr, nil
+	case err := <-stopped:
+		return nil, err
+	}
+}
+
+func exit(err error) {
+	fmt.Fprintln(os.Stderr, "peers:", err)
+	os.Exit(1)
 }

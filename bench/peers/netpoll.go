@@ -2,9 +2,8 @@ package main
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"net"
-	"os"
 
 	"github.com/cloudwego/netpoll"
 )
@@ -14,21 +13,20 @@ func configureNetpoll() error {
 	return netpoll.Configure(netpoll.Config{PollerNum: 1, BufferSize: bufferSize})
 }
 
-func serveNetpoll(ln net.Listener) error {
+func serveNetpoll() (net.Addr, error) {
 	if err := configureNetpoll(); err != nil {
-		return err
+		return nil, err
 	}
 	loop, err := netpoll.NewEventLoop(echoNetpoll)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	go func() {
-		if err := loop.Serve(ln); err != nil {
-			fmt.Fprintln(os.Stderr, "peers: netpoll:", err)
-			os.Exit(1)
-		}
-	}()
-	return nil
+	ln, err := net.Listen("tcp", anyPort)
+	if err != nil {
+		return nil, err
+	}
+	go func() { exit(errors.Join(errStopped, loop.Serve(ln))) }()
+	return ln.Addr(), nil
 }
 
 // echoNetpoll answers with all that has come. It runs in a goroutine of netpoll's
