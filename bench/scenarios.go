@@ -33,7 +33,7 @@ type load struct {
 
 var (
 	servers = []string{"net", "reactor", "epoll", "io_uring", "epoll-each", "io_uring-each"}
-	peers   = []string{"c-epoll", "c-io_uring", "c-io_uring+each", "netpoll"}
+	peers   = []string{"c-epoll", "c-io_uring", "c-io_uring+each", "gnet", "nbio", "netpoll", "gaio", "gain"}
 	readers = []string{"ReadAt", "io_uring", "io_uring-registered", "epoll", "aio"}
 	models  = []string{"net", "threads", "busypoll", "select", "poll", "sigio", "aio-poll", "reactor", "reactor-edge", "reactor-raw", "epoll", "io_uring"}
 	idlers  = []string{"select", "poll", "reactor", "epoll", "io_uring"} // what an idle connection costs, from a lot to nothing
