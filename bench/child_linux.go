@@ -93,17 +93,13 @@ func tasks(pid int) []string {
 	return names
 }
 
-// cpuTime is what a process has used, user and system, in ns: the sum of its
-// threads' times on a CPU (man 5 proc_pid_schedstat).
-func cpuTime(pid int) (sum time.Duration) {
-	for _, t := range tasks(pid) {
-		b, _ := os.ReadFile(t + "/schedstat")
-		if fields := strings.Fields(string(b)); len(fields) > 0 {
-			n, _ := strconv.ParseInt(fields[0], 10, 64)
-			sum += time.Duration(n)
-		}
-	}
-	return sum
+// cpuTime is what a process has used, user and system, with the threads that have
+// ended: its CPU clock (man 3 clock_getcpuclockid).
+func cpuTime(pid int) time.Duration {
+	const perProcess = 2 // CPUCLOCK_SCHED of a whole process
+	var ts unix.Timespec
+	_ = unix.ClockGettime(int32(^pid)<<3|perProcess, &ts)
+	return time.Duration(ts.Nano())
 }
 
 // resident is the resident memory of a process in bytes.
@@ -118,8 +114,8 @@ func resident(pid int) int64 {
 }
 
 // syscalls counts the system calls of a process until the returned function is
-// called: a tracepoint of perf for each thread (man 2 perf_event_open). It gives
-// 0 where that is not allowed.
+// called: a tracepoint of perf for each thread and those that it starts (man 2
+// perf_event_open). It gives 0 where that is not allowed.
 func syscalls(pid int) func() uint64 {
 	id := 0
 	for _, fs := range []string{"/sys/kernel/tracing", "/sys/kernel/debug/tracing"} {
@@ -129,7 +125,7 @@ func syscalls(pid int) func() uint64 {
 	}
 	var fds []int
 	for _, t := range tasks(pid) {
-		attr := unix.PerfEventAttr{Type: unix.PERF_TYPE_TRACEPOINT, Config: uint64(id), Size: uint32(unsafe.Sizeof(unix.PerfEventAttr{}))}
+		attr := unix.PerfEventAttr{Type: unix.PERF_TYPE_TRACEPOINT, Config: uint64(id), Size: uint32(unsafe.Sizeof(unix.PerfEventAttr{})), Bits: unix.PerfBitInherit}
 		tid, _ := strconv.Atoi(filepath.Base(t))
 		if fd, err := unix.PerfEventOpen(&attr, tid, -1, -1, unix.PERF_FLAG_FD_CLOEXEC); err == nil {
 			fds = append(fds, fd)

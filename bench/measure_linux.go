@@ -132,13 +132,15 @@ func (f *figures) count(pid int, gens []*generator, sign int) *histogram {
 	all := new(histogram)
 	for _, g := range gens {
 		done := make(chan struct{})
-		_ = g.loop.Post(func() {
+		err := g.loop.Post(func() {
 			defer close(done)
 			f.Requests += sign * g.requests
 			all.merge(&g.latencies)
 			g.latencies = histogram{}
 		})
-		<-done
+		if err == nil { // else it has failed, which the next window tells
+			<-done
+		}
 	}
 	return all
 }

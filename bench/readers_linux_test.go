@@ -25,16 +25,26 @@ func TestEveryReaderReads(t *testing.T) {
 				if direct {
 					needDirect(t, name)
 				}
-				cmd := exec.Command("/proc/self/exe", "-read", reader, name, "8", strconv.FormatBool(direct), "40ms")
-				cmd.Stderr = os.Stderr
-				out, err := cmd.Output()
-				require.NoError(t, err)
-				var f figures
-				require.NoError(t, json.Unmarshal(out, &f))
-				require.Positive(t, f.Requests)
+				require.Positive(t, readBriefly(t, reader, name, direct).Requests)
 			})
 		}
 	}
+}
+
+// readBriefly has a reader read for a short time; for longer if the machine was too
+// busy for a single block in it.
+func readBriefly(t *testing.T, reader, name string, direct bool) (f figures) {
+	for _, d := range []string{"40ms", "400ms", "4s"} {
+		cmd := exec.Command("/proc/self/exe", "-read", reader, name, "8", strconv.FormatBool(direct), d)
+		cmd.Stderr = os.Stderr
+		out, err := cmd.Output()
+		require.NoError(t, err)
+		require.NoError(t, json.Unmarshal(out, &f))
+		if f.Requests > 0 {
+			break
+		}
+	}
+	return f
 }
 
 // needDirect skips where the file system can't do without its cache.
