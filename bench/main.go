@@ -1,7 +1,8 @@
 // Command bench measures servers and file readers of several I/O models on this
 // machine, one after the other in rounds, each in a child process of its own: a
-// proactor (this library, on io_uring and on epoll), a reactor on epoll, and a
-// goroutine for each connection (package net). With -peers there are servers in C
+// proactor (this library, on io_uring and on epoll), reactors on epoll, a goroutine
+// for each connection (package net), and the other textbook models: select, poll,
+// busy polling, signals, threads, Linux AIO. With -peers there are servers in C
 // and of other Go libraries, too, from the module in bench/peers.
 //
 //	go run ./bench [-scenarios small,many] [-arms net,io_uring] [-peers] [-rounds 3] [-time 2s] [-out DIR]

@@ -11,8 +11,10 @@
 //   - probe: a proof on a throw-away ring that it works here, and which opcodes.
 //   - slots: the operations that the kernel has, by index and generation.
 //   - encode: an operation as a submission queue entry.
-//   - engine: submit, reap, cancel, wake.
+//   - engine: submit, complete, cancel, wake.
+//   - wait: poll, sleep, reap.
 //   - emulate: what the kernel lacks.
+//   - bufring, memory: provided buffers, registered memory.
 //
 // How the loop drives it is in proactor/driver.go.
 package ring
