@@ -22,14 +22,15 @@ const blockSize = 4096
 var blocks int64
 
 // theFile is what is read: each block begins with its number. It is made once, in
-// the directory for temporary files, and stays for the next time.
+// the directory for temporary files, and stays for the next time. It gets its name
+// when it is whole: two measurements may begin at once.
 func theFile(mib int) (string, error) {
 	blocks = int64(mib) << 20 / blockSize
 	name := filepath.Join(os.TempDir(), fmt.Sprintf("go-proactor-bench-%d.data", mib))
 	if st, err := os.Stat(name); err == nil && st.Size() == blocks*blockSize {
 		return name, nil
 	}
-	f, err := os.Create(name)
+	f, err := os.CreateTemp(os.TempDir(), "go-proactor-bench-*")
 	if err != nil {
 		return "", err
 	}
@@ -38,10 +39,13 @@ func theFile(mib int) (string, error) {
 	for i := range blocks {
 		binary.LittleEndian.PutUint64(b, uint64(i))
 		if _, err := w.Write(b); err != nil {
-			return "", errors.Join(err, f.Close(), os.Remove(name))
+			return "", errors.Join(err, f.Close(), os.Remove(f.Name()))
 		}
 	}
-	return name, errors.Join(w.Flush(), f.Sync(), f.Close())
+	if err := errors.Join(w.Flush(), f.Sync(), f.Close()); err != nil {
+		return "", errors.Join(err, os.Remove(f.Name()))
+	}
+	return name, os.Rename(f.Name(), name)
 }
 
 // warmCache brings the file into the page cache, or out of it.

@@ -191,13 +191,13 @@ func ExampleLoop_Listen() {
 		return
 	}
 	defer loop.Close()
-	ln, err := loop.Listen("unix", "@proactor-example") // an abstract name
+	ln, err := loop.Listen("tcp", "127.0.0.1:0") // port 0: the kernel chooses one
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	fmt.Println(ln.Addr().Network(), ln.Addr())
-	// Output: unix @proactor-example
+	fmt.Println(ln.Addr().Network(), ln.Addr().(*net.TCPAddr).IP)
+	// Output: tcp 127.0.0.1
 }
 
 func ExampleLoop_OpenFile() {

@@ -146,7 +146,7 @@ func echoUnixPath(e *env) {
 
 func echoUnixAbstract(e *env) {
 	l := e.start()
-	name := "@go-proactor-optest-" + strings.ReplaceAll(e.TempDir(), "/", "-")[1:40]
+	name := unixName()
 	ln, err := l.Listen("unix", name)
 	require.NoError(e, err)
 	require.Equal(e, name, ln.Addr().String())
