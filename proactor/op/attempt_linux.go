@@ -12,8 +12,12 @@ import (
 // vector of a message. It is on the heap and outlives the call. The vectors
 // hold real pointers, so the garbage collector sees what they name.
 type Scratch struct {
-	msg unix.Msghdr
-	iov []unix.Iovec
+	msg   unix.Msghdr
+	iov   []unix.Iovec
+	multi []multiMessage // of a batch of messages
+	about []byte         // sender and control messages of one that a ring receives
+	// Filled are the buffers that RecvBatch has received into.
+	Filled []*Buffer
 }
 
 // MaxVector is how many buffers one attempt takes: IOV_MAX.
@@ -92,11 +96,22 @@ func Attempt(o *Op, s *Scratch, block bool) int32 {
 		p, size := (*Sockaddr)(r.Ptr).Raw()
 		n = call(block, unix.SYS_CONNECT, r.fd(), uintptr(p), size, 0, 0, 0)
 	case Recv, Send:
-		if r.Code == Send && r.Off > 1 {
+		switch {
+		case r.Batched():
+			n = s.sendBatch(r, block)
+		case r.Code == Send && r.Off > 1:
 			n = transferVector(r, s, block)
-			break
+		case r.Addressed():
+			n = transferMessage(r, s, block)
+		default:
+			n = transfer(r, block)
 		}
-		n = transfer(r, block)
+	case RecvMsg, SendMsg, SendMsgs:
+		if r.Batched() {
+			n = s.sendBatch(r, block)
+		} else {
+			n = transferMessage(r, s, block)
+		}
 	case Recvv, Sendv:
 		n = transferVector(r, s, block)
 	case ReadAt, WriteAt, ReadvAt, WritevAt:
@@ -206,6 +221,20 @@ func transferVector(r *Req, s *Scratch, block bool) int32 {
 		return call(block, unix.SYS_SENDMSG, r.fd(), m, unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT, 0, 0, 0)
 	}
 	return call(block, unix.SYS_RECVMSG, r.fd(), m, unix.MSG_DONTWAIT, 0, 0, 0)
+}
+
+func transferMessage(r *Req, s *Scratch, block bool) int32 {
+	var h uintptr
+	if r.Code == Send {
+		defer s.Clear()
+		h = uintptr(unsafe.Pointer(s.Header(r)))
+	} else {
+		h = uintptr(unsafe.Pointer(r.Header()))
+	}
+	if r.Code.Info().Write {
+		return call(block, unix.SYS_SENDMSG, r.fd(), h, unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT, 0, 0, 0)
+	}
+	return call(block, unix.SYS_RECVMSG, r.fd(), h, unix.MSG_DONTWAIT|unix.MSG_CMSG_CLOEXEC, 0, 0, 0)
 }
 
 // ReadCached is ReadAt or ReadvAt of what the page cache holds (preadv2 with

@@ -19,6 +19,12 @@ type Buffer struct {
 	id    uint16
 	extra bool        // not of the pool's own memory
 	out   atomic.Bool // with the user
+
+	message bool // the rest has a meaning
+	rights  bool // came with descriptors that nobody has taken
+	flags   int32
+	control Control
+	peer    Sockaddr
 }
 
 // Bytes returns the received data. It is the caller's to read and to change
@@ -46,6 +52,9 @@ func (b *Buffer) Release() {
 	if !b.out.CompareAndSwap(true, false) {
 		panic("proactor: Buffer released twice")
 	}
+	if b.rights {
+		b.dropRights()
+	}
 	b.pool.put(b)
 }
 
@@ -60,7 +69,12 @@ func (b *Buffer) Lend() {
 func (b *Buffer) Unlend() { b.out.Store(true) }
 
 // Sent gives a lent Buffer back to its pool.
-func (b *Buffer) Sent() { b.pool.put(b) }
+func (b *Buffer) Sent() {
+	if b.rights {
+		b.dropRights()
+	}
+	b.pool.put(b)
+}
 
 // Pool is a loop's store of Buffers, of one size. The loop takes, anyone returns.
 type Pool struct {
@@ -142,11 +156,18 @@ func (b *Buffer) Next() (*Buffer, *Handle) {
 func (p *Pool) Extra(b *Buffer) *Buffer {
 	x := &Buffer{data: b.Copy(), pool: p, extra: true}
 	x.Fill(b.len, b.owner)
+	if b.message {
+		x.message, x.flags, x.peer = true, b.flags, b.peer
+		x.control, x.rights, b.rights = append(Control(nil), b.control...), b.rights, false
+	}
 	b.out.Store(false)
 	b.owner = nil
 	p.Refill(b)
 	return x
 }
+
+// Spare returns a Buffer of n bytes outside the pool.
+func (p *Pool) Spare(n int) *Buffer { return &Buffer{data: make([]byte, n), pool: p, extra: true} }
 
 // Refill makes a buffer ready to be filled again. Loop goroutine only.
 func (p *Pool) Refill(b *Buffer) {
@@ -177,5 +198,8 @@ func (p *Pool) At(id uint16) *Buffer { return &p.bufs[id] }
 // Fill makes the buffer the user's, with n bytes for a handle.
 func (b *Buffer) Fill(n int, h *Handle) {
 	b.off, b.len, b.owner = 0, n, h
+	if b.message {
+		b.message, b.peer.n, b.control = false, 0, nil
+	}
 	b.out.Store(true)
 }

@@ -31,6 +31,10 @@ const (
 	Cancel
 	AcceptEach
 	RecvEach
+	RecvMsg
+	SendMsg
+	RecvMsgEach
+	SendMsgs
 
 	NumCodes // how many codes there are; not an operation
 )
@@ -113,6 +117,11 @@ var table = [NumCodes]Info{
 
 	AcceptEach: {Name: "accept each", Man: "accept4(2)", Kernel: Version{5, 19}, Line: InLine, Way: ByReadiness, Shape: Opened, Multi: true, Handle: true},
 	RecvEach:   {Name: "recv each", Man: "recv(2)", Kernel: Version{6, 0}, Line: InLine, Way: ByReadiness, Shape: Some, Multi: true, Handle: true},
+
+	RecvMsg:     {Name: "recvmsg", Man: "recvmsg(2)", Kernel: Version{5, 3}, Line: InLine, Way: ByReadiness, Shape: Some, Handle: true},
+	SendMsg:     {Name: "sendmsg", Man: "sendmsg(2)", Kernel: Version{5, 3}, Line: OutLine, Way: ByReadiness, Shape: Whole, Write: true, Handle: true},
+	RecvMsgEach: {Name: "recvmsg each", Man: "recvmmsg(2)", Kernel: Version{6, 0}, Line: InLine, Way: ByReadiness, Shape: Some, Multi: true, Handle: true},
+	SendMsgs:    {Name: "sendmmsg", Man: "sendmmsg(2)", Line: OutLine, Way: ByReadiness, Shape: Whole, Write: true, Handle: true},
 }
 
 // Info returns the table's row of c. It panics on a Code that isn't in the table.

@@ -11,4 +11,40 @@
 //     runs on it, and a ring whose kernel lacks an opcode does.
 //   - workers_linux.go: the pool for calls that block.
 //   - op/optest: the conformance suite that every engine passes.
+//
+// # Operations
+//
+// Of each: since which kernel io_uring executes it, and how it is executed on the
+// epoll engine, and on a ring whose kernel is older. What has no opcode (-) goes
+// that way on every ring. Every operation is there on every kernel; a message
+// socket's queued sends leave together by sendmmsg(2), on a ring too.
+//
+//	operation     man page                  io_uring  elsewhere
+//	nop           io_uring_prep_nop(3)      5.1       a system call
+//	accept        accept4(2)                5.5       tried, then readiness
+//	connect       connect(2)                5.5       tried, then readiness
+//	recv          recv(2)                   5.6       tried, then readiness
+//	recvv         recvmsg(2)                5.3       tried, then readiness
+//	send          send(2)                   5.6       tried, then readiness
+//	sendv         sendmsg(2)                5.3       tried, then readiness
+//	shutdown      shutdown(2)               5.11      a system call
+//	close         close(2)                  5.6       a worker; sockets and pipes: a system call
+//	read          pread(2)                  5.6       tried in the page cache, then a worker
+//	readv         preadv(2)                 5.1       tried in the page cache, then a worker
+//	write         pwrite(2)                 5.6       a worker
+//	writev        pwritev(2)                5.1       a worker
+//	fsync         fsync(2)                  5.1       a worker
+//	fdatasync     fdatasync(2)              5.1       a worker
+//	openat        openat(2)                 5.6       a worker
+//	poll          poll(2)                   5.1       readiness
+//	timeout       clock_gettime(2)          -         the loop itself
+//	cancel        io_uring_prep_cancel(3)   -         the loop itself
+//	accept each   accept4(2)                5.19      tried, then readiness
+//	recv each     recv(2)                   6.0       tried, then readiness
+//	recvmsg       recvmsg(2)                5.3       tried, then readiness
+//	sendmsg       sendmsg(2)                5.3       tried, then readiness
+//	recvmsg each  recvmmsg(2)               6.0       tried, then readiness
+//	sendmmsg      sendmmsg(2)               -         tried, then readiness
+//
+// The table is generated: go test ./proactor/op -update.
 package op

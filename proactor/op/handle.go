@@ -31,6 +31,8 @@ type HandleState struct {
 	NoSeek bool
 	// Unix is set for unix sockets.
 	Unix bool
+	// Connected is set for message sockets that have a peer.
+	Connected bool
 	// Shut is set when the descriptor itself is being closed.
 	Shut bool
 	// Bits are the engine's.
@@ -129,15 +131,19 @@ type Kind uint8
 
 // The kinds.
 const (
-	Socket Kind = iota // a stream socket
-	Packet             // a socket that keeps the bounds of messages
-	Stream             // a pipe, a terminal, another character device
-	File               // a regular file, a block device, a directory
-	Direct             // a file opened with O_DIRECT
+	Socket    Kind = iota // a stream socket
+	Packet                // a socket that keeps the bounds of messages
+	Seqpacket             // one that does and is connected: zero bytes are its end
+	Stream                // a pipe, a terminal, another character device
+	File                  // a regular file, a block device, a directory
+	Direct                // a file opened with O_DIRECT
 )
 
 // IsSocket reports whether the kind takes socket calls.
-func (k Kind) IsSocket() bool { return k <= Packet }
+func (k Kind) IsSocket() bool { return k <= Seqpacket }
+
+// HasBounds reports whether what is sent at once is received at once.
+func (k Kind) HasBounds() bool { return k == Packet || k == Seqpacket }
 
 // IsFile reports whether the kind has offsets and no readiness.
 func (k Kind) IsFile() bool { return k >= File }

@@ -29,27 +29,37 @@ var ErrAddress = errors.New("proactor: unusable socket address")
 // IPSockaddr returns the address of an IP endpoint. An IPv4 address mapped into
 // IPv6 stays IPv6; a zone is an interface's name or number.
 func IPSockaddr(ap netip.AddrPort) (*Sockaddr, error) {
-	a := ap.Addr()
 	s := new(Sockaddr)
-	binary.BigEndian.PutUint16(s.raw[2:], ap.Port())
-	switch {
-	case a.Is4():
-		s.setFamily(AFInet, 16)
-		b := a.As4()
-		copy(s.raw[4:], b[:])
-	case a.Is6():
-		s.setFamily(AFInet6, 28)
-		b := a.As16()
-		copy(s.raw[8:], b[:])
-		scope, err := scopeID(a.Zone())
-		if err != nil {
-			return nil, err
-		}
-		binary.NativeEndian.PutUint32(s.raw[24:], scope)
-	default:
-		return nil, ErrAddress
+	if err := s.SetAddrPort(ap); err != nil {
+		return nil, err
 	}
 	return s, nil
+}
+
+// SetAddrPort makes s the address of an IP endpoint, as IPSockaddr does.
+func (s *Sockaddr) SetAddrPort(ap netip.AddrPort) error {
+	a := ap.Addr()
+	switch {
+	case a.Is4():
+		b := a.As4()
+		copy(s.raw[4:], b[:])
+		clear(s.raw[8:16])
+		s.setFamily(AFInet, 16)
+	case a.Is6():
+		scope, err := scopeID(a.Zone())
+		if err != nil {
+			return err
+		}
+		b := a.As16()
+		clear(s.raw[4:8])
+		copy(s.raw[8:], b[:])
+		binary.NativeEndian.PutUint32(s.raw[24:], scope)
+		s.setFamily(AFInet6, 28)
+	default:
+		return ErrAddress
+	}
+	binary.BigEndian.PutUint16(s.raw[2:], ap.Port())
+	return nil
 }
 
 func scopeID(zone string) (uint32, error) {
@@ -97,6 +107,14 @@ func (s *Sockaddr) Family() int { return int(binary.NativeEndian.Uint16(s.raw[:]
 // Raw returns the bytes for a system call and their number. They stay part of s.
 func (s *Sockaddr) Raw() (unsafe.Pointer, uintptr) { return unsafe.Pointer(&s.raw), uintptr(s.n) }
 
+// IsZero reports whether s is no address.
+func (s *Sockaddr) IsZero() bool { return s.n == 0 }
+
+// set makes s the address that the kernel wrote: room is what it says it needed.
+func (s *Sockaddr) set(b []byte, room uint32) {
+	s.n = uint32(copy(s.raw[:], b[:min(int(room), len(b))]))
+}
+
 // Buffer returns room for an address and its length, for a system call to fill.
 func (s *Sockaddr) Buffer() (unsafe.Pointer, *uint32) {
 	s.n = uint32(len(s.raw))
@@ -105,6 +123,9 @@ func (s *Sockaddr) Buffer() (unsafe.Pointer, *uint32) {
 
 // AddrPort returns the IP endpoint; invalid if the address is of another family.
 func (s *Sockaddr) AddrPort() netip.AddrPort {
+	if s.n == 0 {
+		return netip.AddrPort{}
+	}
 	port := binary.BigEndian.Uint16(s.raw[2:])
 	switch s.Family() {
 	case AFInet:

@@ -98,13 +98,54 @@ func (o *Op) Recv(t Target, b []byte) *Op { return o.bytes(Recv, t, b, 0) }
 // of them are filled. The slice of slices belongs to the loop as the buffers do.
 func (o *Op) Recvv(t Target, v [][]byte) *Op { return o.vector(Recvv, t, v, 0) }
 
+// RecvMsg prepares recvmsg(2) of one message into m: its data, its sender and its
+// control messages. The result is the number of bytes of data. On a stream it is
+// Recv with control messages.
+func (o *Op) RecvMsg(t Target, m *Message) *Op {
+	r := o.prepare(RecvMsg, t)
+	r.Ptr, r.N = unsafe.Pointer(m), len(m.Data)
+	m.Peer.n, m.Control, m.Flags, m.rights = 0, m.Control[:0], 0, false
+	return o
+}
+
+// RecvMsgEach is RecvEach with what recvmsg(2) tells of each message: its sender
+// (Buffer.From) and at most control bytes of control messages (Buffer.Control).
+// A message that is longer than a Buffer is cut: Buffer.Truncated.
+func (o *Op) RecvMsgEach(t Target, control int) *Op {
+	r := o.prepare(RecvMsgEach, t)
+	r.N = control
+	if control < 0 || control > MaxControl {
+		r.Flags |= Invalid
+	}
+	return o
+}
+
+// SendMsg prepares sendmsg(2) of m: as one message, or on a stream, as Send does,
+// all of it.
+func (o *Op) SendMsg(t Target, m *Message) *Op {
+	r := o.prepare(SendMsg, t)
+	r.Ptr, r.N = unsafe.Pointer(m), len(m.Data)
+	return o
+}
+
+// SendMsgs prepares sendmmsg(2) of all of v, in order, on a socket that keeps the
+// bounds of messages. The result is how many messages were sent: fewer come with
+// the error of the one behind them. The slice belongs to the loop as the messages
+// do.
+func (o *Op) SendMsgs(t Target, v []Message) *Op {
+	r := o.prepare(SendMsgs, t)
+	r.Ptr, r.N = unsafe.Pointer(unsafe.SliceData(v)), len(v)
+	return o
+}
+
 // Send prepares send(2) of all of b. It completes when everything is sent, or
 // with an error and the count so far (rule 5).
 func (o *Op) Send(t Target, b []byte) *Op { return o.bytes(Send, t, b, 0) }
 
 // SendBuffer is Send of what a Buffer holds. From Submit on the Buffer is the
 // loop's, which releases it before the final callback. If Submit refuses it, it
-// stays the caller's.
+// stays the caller's. On a socket that keeps the bounds of messages and isn't
+// connected it goes to the Buffer's address, which is its sender's: Buffer.To.
 func (o *Op) SendBuffer(t Target, b *Buffer) *Op {
 	o.bytes(Send, t, b.Bytes(), 0)
 	o.req.Buf = b

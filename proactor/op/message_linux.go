@@ -1,0 +1,252 @@
+package op
+
+import (
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// kernelMessage is what a Message is to the kernel. It is in the Message because
+// the kernel reads it, and writes to it, until the completion.
+type kernelMessage struct {
+	hdr unix.Msghdr
+	iov unix.Iovec
+}
+
+// multiMessage is struct mmsghdr.
+type multiMessage struct {
+	hdr unix.Msghdr
+	n   uint32
+}
+
+// MaxBatch is how many messages one attempt sends, or receives, at most.
+const (
+	MaxBatch     = 64
+	MaxRecvBatch = 32 // each of them is a Buffer, and a callback before others have their turn
+)
+
+// Header describes to the kernel what is left of a RecvMsg or SendMsg.
+func (r *Req) Header() *unix.Msghdr {
+	m := r.Message()
+	m.describe(&m.hdr, &m.iov, r.Code, r.Moved)
+	return &m.hdr
+}
+
+func (m *Message) describe(h *unix.Msghdr, v *unix.Iovec, code Code, moved int) {
+	*h = unix.Msghdr{Iov: v}
+	h.SetIovlen(1)
+	data := m.Data[moved:]
+	v.Base = unsafe.SliceData(data)
+	v.SetLen(min(len(data), MaxBytes))
+	control := m.Control
+	if code == RecvMsg {
+		control = control[:cap(control)]
+		h.Name, h.Namelen = &m.Peer.raw[0], uint32(len(m.Peer.raw))
+	} else if m.Peer.n > 0 {
+		h.Name, h.Namelen = &m.Peer.raw[0], m.Peer.n
+	}
+	if len(control) > 0 && moved == 0 { // descriptors go once, with the first byte
+		h.Control = unsafe.SliceData(control)
+		h.SetControllen(len(control))
+	}
+}
+
+// Received takes over what the kernel wrote about a message.
+func (m *Message) Received(ret int32) {
+	if ret < 0 {
+		return
+	}
+	m.Peer.n = min(m.hdr.Namelen, uint32(len(m.Peer.raw)))
+	m.Control = m.Control[:min(int(m.hdr.Controllen), cap(m.Control))]
+	m.Flags = int(m.hdr.Flags)
+	m.rights = len(m.Control) > 0 && m.Control.hasRights()
+}
+
+// Header describes a Send to the kernel, with its address.
+func (s *Scratch) Header(r *Req) *unix.Msghdr {
+	s.iov = append(s.iov[:0], unix.Iovec{})
+	r.describe(&s.msg, &s.iov[0])
+	return &s.msg
+}
+
+// describe is Header into memory of the caller's.
+func (r *Req) describe(h *unix.Msghdr, v *unix.Iovec) {
+	if m := r.Message(); m != nil {
+		m.describe(h, v, r.Code, r.Moved)
+		return
+	}
+	p, n := r.Rest()
+	v.Base = (*byte)(p)
+	v.SetLen(n)
+	*h = unix.Msghdr{Iov: v}
+	h.SetIovlen(1)
+	if r.Addressed() {
+		h.Name, h.Namelen = &r.Buf.peer.raw[0], r.Buf.peer.n
+	}
+}
+
+// Addressed reports whether a Send has an address that it goes to.
+func (r *Req) Addressed() bool {
+	return r.Buf != nil && r.Buf.message && r.Handle.s.Kind == Packet && !r.Handle.s.Connected && r.Buf.peer.n > 0
+}
+
+// Batched reports whether r is a send of several messages at once.
+func (r *Req) Batched() bool {
+	return r.Code == SendMsgs || r.Off > 1 && (r.Code == Send || r.Code == SendMsg) && r.Handle.s.Kind.HasBounds()
+}
+
+// batch returns room for n messages, each with its vector of one.
+func (s *Scratch) batch(n int) []multiMessage {
+	if s.multi == nil {
+		s.multi = make([]multiMessage, MaxBatch)
+	}
+	if cap(s.iov) < MaxBatch {
+		s.iov = make([]unix.Iovec, MaxBatch)
+	}
+	s.iov = s.iov[:n]
+	return s.multi[:n]
+}
+
+// sendBatch sends several messages: those of a SendMsgs, or those that ride with
+// r. It returns how many were sent.
+func (s *Scratch) sendBatch(r *Req, block bool) int32 {
+	defer s.Clear()
+	var all []multiMessage
+	if r.Code == SendMsgs {
+		rest := r.Messages()[r.Moved:]
+		all = s.batch(min(len(rest), MaxBatch))
+		for i := range all {
+			rest[i].describe(&all[i].hdr, &s.iov[i], SendMsg, 0)
+		}
+	} else {
+		all = s.batch(int(r.Off))
+		for i, x := 0, r; i < len(all); i++ {
+			x.describe(&all[i].hdr, &s.iov[i])
+			if i+1 < len(all) {
+				x = &x.Next.req
+			}
+		}
+	}
+	n := call(block, unix.SYS_SENDMMSG, r.fd(), uintptr(unsafe.Pointer(&all[0])), uintptr(len(all)), unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT, 0, 0)
+	clear(all)
+	return n
+}
+
+// RecvBatch receives messages into buffers of the pool until there are no more,
+// or no more buffers, or as many as a turn may have. It returns how many, which
+// are then in s.Filled; ENOBUFS if the pool is empty.
+func (p *Pool) RecvBatch(o *Op, s *Scratch) int32 {
+	r := &o.req
+	want := min(MaxRecvBatch, p.nfree)
+	if want == 0 {
+		return -int32(unix.ENOBUFS)
+	}
+	room := r.MessageRoom()
+	if room.Total() > p.size {
+		return -int32(unix.EMSGSIZE)
+	}
+	all := s.batch(want)
+	s.Filled = s.Filled[:0]
+	for i := range all {
+		b := p.Take()
+		s.Filled = append(s.Filled, b)
+		b.describe(&all[i].hdr, &s.iov[i], room)
+	}
+	n := call(false, unix.SYS_RECVMMSG, r.fd(), uintptr(unsafe.Pointer(&all[0])), uintptr(want), unix.MSG_DONTWAIT|unix.MSG_CMSG_CLOEXEC, 0, 0)
+	for i := want - 1; i >= max(int(n), 0); i-- { // in reverse: the pool is a stack
+		p.Refill(s.Filled[i])
+	}
+	s.Filled = s.Filled[:max(int(n), 0)]
+	for i, b := range s.Filled {
+		h := &all[i].hdr
+		b.FillMessage(int(all[i].n), room, int(h.Namelen), int(h.Controllen), int(h.Flags), r.Handle)
+	}
+	clear(all)
+	s.Clear()
+	if n > 0 && int(n) < want {
+		r.Handle.s.Bits |= Dry // the kernel looked for one more
+	}
+	if r.Handle.s.Kind != Packet {
+		n = s.cutAtEnd(p, n)
+	}
+	return n
+}
+
+// cutAtEnd drops the empty messages that are the end of a connection.
+func (s *Scratch) cutAtEnd(p *Pool, n int32) int32 {
+	for i, b := range s.Filled {
+		if b.len == 0 {
+			for _, x := range s.Filled[i:] {
+				x.out.Store(false)
+				p.Refill(x)
+			}
+			s.Filled = s.Filled[:i]
+			return int32(i)
+		}
+	}
+	return n
+}
+
+// Completions appends the messages of RecvBatch as results of o. All but the last
+// are marked More.
+func (s *Scratch) Completions(o *Op, done []Completion) []Completion {
+	for i, b := range s.Filled {
+		done = append(done, Completion{Op: o, Buf: b, Ret: int32(b.len), More: i+1 < len(s.Filled)})
+	}
+	clear(s.Filled)
+	return done
+}
+
+// describe has the kernel put a message and what belongs to it where a ring would.
+func (b *Buffer) describe(h *unix.Msghdr, v *unix.Iovec, room MessageRoom) {
+	data := b.data[room.Total():]
+	v.Base = unsafe.SliceData(data)
+	v.SetLen(len(data))
+	*h = unix.Msghdr{Iov: v, Name: &b.data[messageHeader], Namelen: uint32(room.Name)}
+	h.SetIovlen(1)
+	if room.Control > 0 {
+		h.Control = &b.data[messageHeader+room.Name]
+		h.SetControllen(room.Control)
+	}
+}
+
+// RecvHeader describes to a ring the room of a multishot receive: the message goes
+// to a buffer behind a header of the kernel's.
+func (s *Scratch) RecvHeader(room MessageRoom) *unix.Msghdr {
+	s.msg = unix.Msghdr{Namelen: uint32(room.Name)}
+	s.msg.SetControllen(room.Control)
+	return &s.msg
+}
+
+// FillHeader is FillMessage of n bytes that begin with the kernel's own header,
+// struct io_uring_recvmsg_out.
+func (b *Buffer) FillHeader(n int, room MessageRoom, h *Handle) {
+	out := (*[4]uint32)(unsafe.Pointer(&b.data[0])) // name, control, payload, flags
+	b.FillMessage(n-room.Total(), room, int(out[0]), int(out[1]), int(out[3]), h)
+}
+
+// RecvOne describes one message to a ring: its data go to a buffer of the ring's,
+// its sender and its control messages to the scratch.
+func (s *Scratch) RecvOne(room MessageRoom, size int) *unix.Msghdr {
+	if need := room.Name + room.Control; cap(s.about) < need {
+		s.about = make([]byte, need)
+	}
+	s.about = s.about[:room.Name+room.Control]
+	s.iov = append(s.iov[:0], unix.Iovec{})
+	s.iov[0].SetLen(size - room.Total())
+	s.msg = unix.Msghdr{Iov: &s.iov[0], Name: &s.about[0], Namelen: uint32(room.Name)}
+	s.msg.SetIovlen(1)
+	if room.Control > 0 {
+		s.msg.Control = &s.about[room.Name]
+		s.msg.SetControllen(room.Control)
+	}
+	return &s.msg
+}
+
+// FillOne is FillMessage of what RecvOne received at the beginning of the buffer.
+func (b *Buffer) FillOne(n int, room MessageRoom, s *Scratch, h *Handle) {
+	// Behind the data is room for the rest: the kernel was given that much less.
+	tail := b.data[len(b.data)-room.Name-room.Control:]
+	copy(tail, s.about)
+	b.fill(n, 0, tail[:room.Name], tail[room.Name:], int(s.msg.Namelen), int(s.msg.Controllen), int(s.msg.Flags), h)
+}

@@ -1,0 +1,307 @@
+package proactor
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"os"
+	"sync/atomic"
+	"syscall"
+
+	"github.com/seed-2ff0fea0/go-proactor/proactor/op"
+)
+
+// PacketConn is a datagram socket of a loop: UDP, or a unix socket of network
+// "unixgram". What is sent at once is received at once; what is longer than the
+// room for it is cut. Its methods may be called by any goroutine; they submit an
+// operation and return, and the callback runs on the loop. A nil callback of a
+// send is allowed.
+//
+// Sends that wait for their turn leave together, many by one system call, in
+// order; each still has a callback of its own. A datagram that can't be sent
+// doesn't stop those behind it.
+type PacketConn struct {
+	handle
+	loop    *Loop
+	name    string // of a unix socket's file, removed by Close
+	control atomic.Int32
+	each    atomic.Pointer[packetReceiver]
+}
+
+// ListenPacket opens a socket of network "udp", "udp4", "udp6" or "unixgram" at an
+// address as package net takes it (bind(2)); a wildcard of "udp" takes IPv4 and
+// IPv6. It may block for a moment: host names are looked up. Any goroutine may
+// call it.
+func (l *Loop) ListenPacket(network, address string) (*PacketConn, error) {
+	c, err := l.packetConn(network, address, bindPacket)
+	if err != nil {
+		return nil, opError("listen", network, address, err)
+	}
+	return c, nil
+}
+
+// DialPacket opens a socket of such a network and connects it (connect(2)): it
+// sends to the address, and receives from it alone. Any goroutine may call it.
+func (l *Loop) DialPacket(network, address string) (*PacketConn, error) {
+	c, err := l.packetConn(network, address, connectPacket)
+	if err != nil {
+		return nil, opError("dial", network, address, err)
+	}
+	return c, nil
+}
+
+func (l *Loop) packetConn(network, address string, attach func(fd int, sa *op.Sockaddr, network string) error) (*PacketConn, error) {
+	if kindOf(network) != op.Packet {
+		return nil, net.UnknownNetworkError(network)
+	}
+	sa, err := resolve(network, address, true)
+	if err != nil {
+		return nil, err
+	}
+	fd, err := newSocket(sa.Family(), op.Packet)
+	if err != nil {
+		return nil, err
+	}
+	var c *PacketConn
+	if err = attach(fd, sa, network); err == nil {
+		c, err = l.NewPacketConn(fd)
+	}
+	if err != nil {
+		op.CloseFD(fd)
+		return nil, err
+	}
+	if a, ok := c.LocalAddr().(*net.UnixAddr); ok && a.Name != "" && a.Name[0] != '@' {
+		c.name = a.Name
+	}
+	return c, nil
+}
+
+// NewPacketConn makes a datagram socket a PacketConn of the loop, which owns the
+// descriptor from here on; on an error it stays the caller's. Any goroutine may
+// call it.
+func (l *Loop) NewPacketConn(fd int) (*PacketConn, error) {
+	c := &PacketConn{loop: l}
+	if err := l.adopt(&c.handle, fd); err != nil {
+		return nil, err
+	}
+	if c.State().Kind != op.Packet {
+		l.dropHandle(&c.handle)
+		return nil, opError("register", "descriptor", "of another kind", syscall.ENOTSUP)
+	}
+	return c, nil
+}
+
+// Loop returns the loop that the socket belongs to.
+func (c *PacketConn) Loop() *Loop { return c.loop }
+
+// RecvFrom receives one datagram into b (recvfrom(2)). The sender is invalid if it
+// has no IP address.
+func (c *PacketConn) RecvFrom(b []byte, done func(n int, from netip.AddrPort, err error)) (op.Ticket, error) {
+	k, err := c.loop.calls.get(c.loop, false)
+	if err != nil {
+		return op.Ticket{}, err
+	}
+	k.from = done
+	m := k.message()
+	m.Data = b
+	k.op.RecvMsg(c, m)
+	return k.send(0)
+}
+
+// SendTo sends b as one datagram to an address (sendto(2)).
+func (c *PacketConn) SendTo(b []byte, to netip.AddrPort, done func(n int, err error)) (op.Ticket, error) {
+	k, err := c.loop.calls.get(c.loop, false)
+	if err != nil {
+		return op.Ticket{}, err
+	}
+	k.n = done
+	m := k.message()
+	m.Data = b
+	if err := m.To(to); err != nil {
+		c.loop.calls.put(k)
+		return op.Ticket{}, err
+	}
+	k.op.SendMsg(c, m)
+	return k.send(0)
+}
+
+// Recv is RecvFrom for those who know the sender.
+func (c *PacketConn) Recv(b []byte, done func(n int, err error)) (op.Ticket, error) {
+	k, err := c.loop.calls.get(c.loop, false)
+	if err != nil {
+		return op.Ticket{}, err
+	}
+	k.n = done
+	k.op.Recv(c, b)
+	return k.send(0)
+}
+
+// Send sends b as one datagram to the peer of a connected socket (send(2)).
+func (c *PacketConn) Send(b []byte, done func(n int, err error)) (op.Ticket, error) {
+	k, err := c.loop.calls.get(c.loop, false)
+	if err != nil {
+		return op.Ticket{}, err
+	}
+	k.n = done
+	k.op.Send(c, b)
+	return k.send(0)
+}
+
+// RecvMsg receives one datagram with its sender and its control messages
+// (recvmsg(2)). Descriptors that came with it, and that the callback doesn't take
+// by Message.Rights, are closed when it returns.
+func (c *PacketConn) RecvMsg(m *op.Message, done func(n int, err error)) (op.Ticket, error) {
+	return c.loop.recvMsg(c, m, done, 0)
+}
+
+// SendMsg sends one datagram with control messages (sendmsg(2)).
+func (c *PacketConn) SendMsg(m *op.Message, done func(n int, err error)) (op.Ticket, error) {
+	return c.loop.sendMsg(c, m, done, 0)
+}
+
+// SendMsgs sends datagrams, in order, by as few system calls as possible
+// (sendmmsg(2)). The callback gets how many were sent; fewer come with the error of
+// the one behind them.
+func (c *PacketConn) SendMsgs(v []op.Message, done func(n int, err error)) (op.Ticket, error) {
+	k, err := c.loop.calls.get(c.loop, false)
+	if err != nil {
+		return op.Ticket{}, err
+	}
+	k.n = done
+	k.op.SendMsgs(c, v)
+	return k.send(0)
+}
+
+// SendBuffer sends what a Buffer holds as one datagram: to the Buffer's address,
+// which is that of its sender until Buffer.To sets another; on a connected socket
+// to the peer. The Buffer is the loop's from the call on, and goes back to its
+// pool when it is sent, or can't be: also when SendBuffer returns an error.
+func (c *PacketConn) SendBuffer(b *op.Buffer, done func(n int, err error)) (op.Ticket, error) {
+	k, err := c.loop.calls.get(c.loop, false)
+	if err != nil {
+		b.Release()
+		return op.Ticket{}, err
+	}
+	k.n = done
+	k.op.SendBuffer(c, b)
+	t, err := k.send(0)
+	if err != nil {
+		b.Release()
+	}
+	return t, err
+}
+
+// RecvEach receives one datagram after the other (recvmmsg(2)), each into a Buffer
+// that is chosen from the loop's pool when one has come, with its sender
+// (Buffer.From) and the control messages that SetControl asked for. The Buffer is
+// the callback's: to Release, to keep, or to hand to SendBuffer.
+//
+// An error that concerns a datagram sent earlier (man 7 udp: a port where nobody
+// listens, for example) is reported, without a Buffer, and receiving goes on; any
+// other, net.ErrClosed for example, is the last callback. When the pool is empty,
+// or the socket has as many Buffers out as WithQuota allows, receiving pauses, and
+// goes on by itself when Buffers come back; meanwhile the kernel keeps what the
+// socket's receive buffer has room for and drops the rest, as UDP does.
+func (c *PacketConn) RecvEach(each func(*op.Buffer, error)) error {
+	x := &packetReceiver{c: c, each: each}
+	x.op.Done = x.received
+	before := c.each.Swap(x)
+	err := x.submit()
+	if err != nil {
+		c.each.CompareAndSwap(x, before)
+	}
+	return err
+}
+
+// packetReceiver is a RecvEach under way.
+type packetReceiver struct {
+	op     op.Op
+	c      *PacketConn
+	each   func(*op.Buffer, error)
+	ticket atomic.Pointer[op.Ticket] // of the submission under way
+	paused atomic.Bool
+}
+
+func (x *packetReceiver) submit() error {
+	x.op.RecvMsgEach(x.c, int(x.c.control.Load()))
+	t, err := x.c.loop.Submit(&x.op)
+	if err != nil {
+		return err
+	}
+	x.ticket.Store(&t)
+	if x.paused.Load() {
+		x.c.loop.Pause(t)
+	}
+	return nil
+}
+
+func (x *packetReceiver) received(o *op.Op) {
+	_, err := o.Result()
+	if o.More() || !transient(err) {
+		x.each(o.Buffer(), err)
+		return
+	}
+	x.each(nil, err)
+	if err := x.submit(); err != nil {
+		x.each(nil, err)
+	}
+}
+
+// transient reports whether an error on a datagram socket is about one that was
+// sent (man 7 ip).
+func transient(err error) bool {
+	for _, e := range []syscall.Errno{syscall.ECONNREFUSED, syscall.EHOSTUNREACH, syscall.ENETUNREACH, syscall.EHOSTDOWN, syscall.EMSGSIZE, syscall.EPROTO, syscall.ENOPROTOOPT, syscall.EACCES} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
+// PauseRecv stops the RecvEach under way until ResumeRecv; what has already been
+// received still comes.
+func (c *PacketConn) PauseRecv() {
+	if x := c.each.Load(); x != nil {
+		x.paused.Store(true)
+		if t := x.ticket.Load(); t != nil {
+			c.loop.Pause(*t)
+		}
+	}
+}
+
+// ResumeRecv ends PauseRecv.
+func (c *PacketConn) ResumeRecv() {
+	if x := c.each.Load(); x != nil {
+		x.paused.Store(false)
+		if t := x.ticket.Load(); t != nil {
+			c.loop.Resume(*t)
+		}
+	}
+}
+
+// Close closes the socket in order (rule 7): queued sends are flushed for at most
+// the loop's linger time, receives end with ErrClosed. A unix socket's file is
+// removed. Its callback is the socket's last.
+func (c *PacketConn) Close(done func(error)) error {
+	c.unlink()
+	return c.loop.closeHandle(c, done, c.loop.opts.linger)
+}
+
+// Abort closes the socket at once: what is queued or under way is cancelled.
+func (c *PacketConn) Abort(done func(error)) error {
+	c.unlink()
+	return c.loop.abortHandle(c, done)
+}
+
+func (c *PacketConn) unlink() {
+	if c.name != "" && !c.State().Closing() {
+		_ = os.Remove(c.name)
+	}
+}
+
+// LocalAddr returns the socket's own address, nil if it is closed (getsockname(2)).
+func (c *PacketConn) LocalAddr() net.Addr { return socketAddr(&c.handle, false) }
+
+// RemoteAddr returns the peer's address, nil if the socket isn't connected
+// (getpeername(2)).
+func (c *PacketConn) RemoteAddr() net.Addr { return socketAddr(&c.handle, true) }

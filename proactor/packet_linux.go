@@ -1,0 +1,145 @@
+package proactor
+
+import (
+	"net"
+	"net/netip"
+	"os"
+
+	"github.com/seed-2ff0fea0/go-proactor/proactor/op"
+	"golang.org/x/sys/unix"
+)
+
+// bindPacket gives a datagram socket its address.
+func bindPacket(fd int, sa *op.Sockaddr, network string) error {
+	if sa.Family() == op.AFInet6 {
+		only6 := 0
+		if network == "udp6" || !sa.AddrPort().Addr().IsUnspecified() {
+			only6 = 1
+		}
+		_ = unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, only6)
+	}
+	if a := sa.AddrPort().Addr(); a.IsMulticast() { // several programs may listen to a group
+		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1); err != nil {
+			return os.NewSyscallError("setsockopt", err)
+		}
+	}
+	return bind(fd, sa)
+}
+
+// connectPacket gives it a peer, which takes no time. A unix socket gets a name of
+// the kernel's first, or its peer couldn't answer.
+func connectPacket(fd int, sa *op.Sockaddr, _ string) error {
+	if sa.Family() == op.AFUnix {
+		if err := unix.Bind(fd, &unix.SockaddrUnix{}); err != nil {
+			return os.NewSyscallError("bind", err)
+		}
+	}
+	p, n := sa.Raw()
+	if _, _, e := unix.Syscall(unix.SYS_CONNECT, uintptr(fd), uintptr(p), n); e != 0 {
+		return os.NewSyscallError("connect", e)
+	}
+	return nil
+}
+
+// ControlKind names control messages that a PacketConn is to receive.
+type ControlKind uint
+
+// The kinds of control messages.
+const (
+	PacketInfo   ControlKind = 1 << iota // Control.PacketInfo
+	Timestamps                           // Control.Timestamp
+	TrafficClass                         // Control.TrafficClass
+	SegmentSize                          // Control.SegmentSize: several datagrams of one sender come as one (UDP_GRO, Linux 5.0)
+	Credentials                          // Control.Credentials, on unix sockets
+	Rights                               // Buffer.Rights: up to 253 descriptors, on unix sockets
+)
+
+// option is a socket option with a value of 1, and the room that its messages take.
+type option struct{ level, name, room int }
+
+var controlOptions = map[ControlKind]struct{ v4, v6 option }{
+	PacketInfo:   {option{unix.IPPROTO_IP, unix.IP_PKTINFO, 12}, option{unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO, 20}},
+	Timestamps:   {option{unix.SOL_SOCKET, unix.SO_TIMESTAMPNS_NEW, 16}, option{unix.SOL_SOCKET, unix.SO_TIMESTAMPNS_NEW, 16}},
+	TrafficClass: {option{unix.IPPROTO_IP, unix.IP_RECVTOS, 4}, option{unix.IPPROTO_IPV6, unix.IPV6_RECVTCLASS, 4}},
+	SegmentSize:  {option{unix.SOL_UDP, unix.UDP_GRO, 4}, option{unix.SOL_UDP, unix.UDP_GRO, 4}},
+	Credentials:  {option{unix.SOL_SOCKET, unix.SO_PASSCRED, 12}, option{unix.SOL_SOCKET, unix.SO_PASSCRED, 12}},
+	Rights:       {option{room: 4 * 253}, option{room: 4 * 253}},
+}
+
+// SetControl asks the kernel for control messages (man 7 ip, ipv6, udp, socket,
+// unix), and has the RecvEach that follow give them room. For RecvMsg the room is
+// Message.Control; op.ControlSpace tells how much. An IPv6 socket that takes IPv4,
+// too, gets those of both.
+func (c *PacketConn) SetControl(kinds ControlKind) error {
+	room := 0
+	for kind, o := range controlOptions {
+		if kinds&kind == 0 {
+			continue
+		}
+		all := []option{o.v4}
+		if c.family() == unix.AF_INET6 {
+			all = []option{o.v6}
+			if kind == TrafficClass && !c.only6() {
+				all = append(all, o.v4)
+			}
+		}
+		for _, x := range all {
+			room += op.ControlSpace(x.room)
+			if x.name == 0 {
+				continue
+			}
+			if err := unix.SetsockoptInt(c.FD(), x.level, x.name, 1); err != nil {
+				return os.NewSyscallError("setsockopt", err)
+			}
+		}
+	}
+	c.control.Store(int32(room))
+	return nil
+}
+
+func (c *PacketConn) family() int {
+	f, _ := unix.GetsockoptInt(c.FD(), unix.SOL_SOCKET, unix.SO_DOMAIN)
+	return f
+}
+
+func (c *PacketConn) only6() bool {
+	v, _ := unix.GetsockoptInt(c.FD(), unix.IPPROTO_IPV6, unix.IPV6_V6ONLY)
+	return v == 1
+}
+
+// Join makes the socket receive what is sent to a multicast group on an interface
+// (man 7 ip: IP_ADD_MEMBERSHIP; ipv6: IPV6_ADD_MEMBERSHIP); nil lets the kernel
+// choose one.
+func (c *PacketConn) Join(group netip.Addr, ifi *net.Interface) error {
+	return c.member(group, ifi, unix.IP_ADD_MEMBERSHIP, unix.IPV6_JOIN_GROUP)
+}
+
+// Leave ends Join.
+func (c *PacketConn) Leave(group netip.Addr, ifi *net.Interface) error {
+	return c.member(group, ifi, unix.IP_DROP_MEMBERSHIP, unix.IPV6_LEAVE_GROUP)
+}
+
+func (c *PacketConn) member(group netip.Addr, ifi *net.Interface, v4, v6 int) error {
+	index := 0
+	if ifi != nil {
+		index = ifi.Index
+	}
+	var err error
+	if group = group.Unmap(); group.Is4() {
+		err = unix.SetsockoptIPMreqn(c.FD(), unix.IPPROTO_IP, v4, &unix.IPMreqn{Multiaddr: group.As4(), Ifindex: int32(index)})
+	} else {
+		err = unix.SetsockoptIPv6Mreq(c.FD(), unix.IPPROTO_IPV6, v6, &unix.IPv6Mreq{Multiaddr: group.As16(), Interface: uint32(index)})
+	}
+	return os.NewSyscallError("setsockopt", err)
+}
+
+// SetMulticastInterface has datagrams to multicast groups leave by an interface.
+func (c *PacketConn) SetMulticastInterface(ifi *net.Interface) error {
+	var err error
+	if c.family() == unix.AF_INET6 {
+		err = unix.SetsockoptInt(c.FD(), unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_IF, ifi.Index)
+	} else {
+		err = unix.SetsockoptIPMreqn(c.FD(), unix.IPPROTO_IP, unix.IP_MULTICAST_IF, &unix.IPMreqn{Ifindex: int32(ifi.Index)})
+	}
+	return os.NewSyscallError("setsockopt", err)
+}
