@@ -33,7 +33,7 @@ func (e *Engine) begin(o *op.Op) {
 
 // work gives an operation to the workers, who have no Buffers to receive into.
 func (e *Engine) work(o *op.Op) {
-	if o.Req().Code == op.RecvEach {
+	if o.Req().Code.Info().Multi {
 		e.finish(o, -int32(unix.EOPNOTSUPP))
 		return
 	}
@@ -71,6 +71,12 @@ func (e *Engine) try(o *op.Op) {
 		ret = op.ConnectResult(o)
 	case r.Code == op.RecvEach:
 		buf, ret = e.pool.Recv(o)
+	case r.Code == op.RecvMsgEach:
+		if ret = e.pool.RecvBatch(o, &e.scratch); ret > 0 {
+			e.inFlight += int(ret) - 1 // collect counts each completion as an end
+			e.done = e.scratch.Completions(o, e.done)
+			return
+		}
 	default:
 		ret = op.Attempt(o, &e.scratch, false)
 	}

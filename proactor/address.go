@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strings"
 
 	"github.com/seed-2ff0fea0/go-proactor/proactor/op"
 )
@@ -15,9 +16,9 @@ const backlog = 1<<16 - 1
 // looked up for Listen alone, because a lookup blocks.
 func resolve(network, address string, lookup bool) (*op.Sockaddr, error) {
 	switch network {
-	case "unix":
+	case "unix", "unixpacket", "unixgram":
 		return op.UnixSockaddr(address)
-	case "tcp", "tcp4", "tcp6":
+	case "tcp", "tcp4", "tcp6", "udp", "udp4", "udp6":
 	default:
 		return nil, net.UnknownNetworkError(network)
 	}
@@ -28,10 +29,11 @@ func resolve(network, address string, lookup bool) (*op.Sockaddr, error) {
 	if err != nil {
 		return nil, err
 	}
-	if a := ap.Addr().Unmap(); network != "tcp6" && a.Is4() {
+	only4, only6 := strings.HasSuffix(network, "4"), strings.HasSuffix(network, "6")
+	if a := ap.Addr().Unmap(); !only6 && a.Is4() {
 		ap = netip.AddrPortFrom(a, ap.Port())
 	}
-	if is4 := ap.Addr().Is4(); is4 && network == "tcp6" || !is4 && network == "tcp4" {
+	if is4 := ap.Addr().Is4(); is4 && only6 || !is4 && only4 {
 		return nil, &net.AddrError{Err: "address is not of network " + network, Addr: address}
 	}
 	return op.IPSockaddr(ap)
@@ -39,28 +41,55 @@ func resolve(network, address string, lookup bool) (*op.Sockaddr, error) {
 
 // lookupAddr resolves a host name or an empty host, which is the wildcard.
 func lookupAddr(network, address string) (netip.AddrPort, error) {
+	ap, err := resolveAddr(network, address)
+	if err == nil && !ap.Addr().IsValid() {
+		wildcard := netip.IPv6Unspecified()
+		if strings.HasSuffix(network, "4") {
+			wildcard = netip.IPv4Unspecified()
+		}
+		ap = netip.AddrPortFrom(wildcard, ap.Port())
+	}
+	return ap, err
+}
+
+func resolveAddr(network, address string) (netip.AddrPort, error) {
+	if kindOf(network) == op.Packet {
+		a, err := net.ResolveUDPAddr(network, address)
+		if err != nil {
+			return netip.AddrPort{}, err
+		}
+		return a.AddrPort(), nil
+	}
 	a, err := net.ResolveTCPAddr(network, address)
 	if err != nil {
 		return netip.AddrPort{}, err
 	}
-	ap := a.AddrPort()
-	if a.IP == nil {
-		wildcard := netip.IPv6Unspecified()
-		if network == "tcp4" {
-			wildcard = netip.IPv4Unspecified()
-		}
-		ap = netip.AddrPortFrom(wildcard, uint16(a.Port))
-	}
-	return ap, nil
+	return a.AddrPort(), nil
 }
 
-// netAddr is the address as package net has it.
-func netAddr(sa *op.Sockaddr) net.Addr {
+// kindOf returns what sort of socket a network has.
+func kindOf(network string) op.Kind {
+	switch network {
+	case "unixpacket":
+		return op.Seqpacket
+	case "udp", "udp4", "udp6", "unixgram":
+		return op.Packet
+	}
+	return op.Socket
+}
+
+// netAddr is the address of a socket as package net has it.
+func netAddr(sa *op.Sockaddr, k op.Kind) net.Addr {
 	if sa.Family() == op.AFUnix {
-		return &net.UnixAddr{Net: "unix", Name: sa.Path()}
+		names := [...]string{op.Socket: "unix", op.Packet: "unixgram", op.Seqpacket: "unixpacket"}
+		return &net.UnixAddr{Net: names[k], Name: sa.Path()}
 	}
 	ap := sa.AddrPort()
-	return net.TCPAddrFromAddrPort(netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port()))
+	ap = netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+	if k == op.Packet {
+		return net.UDPAddrFromAddrPort(ap)
+	}
+	return net.TCPAddrFromAddrPort(ap)
 }
 
 // opError dresses an error up as package net does.

@@ -1,6 +1,7 @@
 package proactor
 
 import (
+	"net/netip"
 	"sync"
 	"time"
 
@@ -15,6 +16,8 @@ type call struct {
 	next *call
 	n    func(int, error)
 	e    func(error)
+	from func(int, netip.AddrPort, error)
+	msg  *op.Message // once it has needed one
 
 	marks *marks // of the connection whose water it is part of
 	bytes int64
@@ -50,7 +53,10 @@ func (p *callPool) put(c *call) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.used--
-	c.n, c.e, c.marks, c.bytes = nil, nil, nil, 0
+	c.n, c.e, c.from, c.marks, c.bytes = nil, nil, nil, nil, 0
+	if c.msg != nil {
+		c.msg.Data = nil
+	}
 	c.next, p.free = p.free, c
 }
 
@@ -64,7 +70,11 @@ func (p *callPool) count() int {
 // submit again within the limit.
 func (c *call) done(o *op.Op) {
 	n, err := o.Result()
-	fn, fe, m, bytes := c.n, c.e, c.marks, c.bytes
+	fn, fe, ff, m, bytes := c.n, c.e, c.from, c.marks, c.bytes
+	var from netip.AddrPort
+	if ff != nil {
+		from = c.msg.From()
+	}
 	c.loop.calls.put(c)
 	if m != nil {
 		m.sent(bytes)
@@ -74,7 +84,17 @@ func (c *call) done(o *op.Op) {
 		fn(n, err)
 	case fe != nil:
 		fe(err)
+	case ff != nil:
+		ff(n, from, err)
 	}
+}
+
+// message returns the call's message, to be prepared.
+func (c *call) message() *op.Message {
+	if c.msg == nil {
+		c.msg = new(op.Message)
+	}
+	return c.msg
 }
 
 // send submits the prepared call, with a timeout if d is positive.

@@ -12,7 +12,7 @@ import (
 
 type handle = op.Handle // embedded: its FD method is promoted, its name is not
 
-// Conn is a connected stream socket of a loop. Its methods may be called by any
+// Conn is a connected socket of a loop: a stream, or of network "unixpacket". Its methods may be called by any
 // goroutine; they submit an operation and return, and the callback runs on the
 // loop. A nil callback is allowed: nobody wants to know.
 //
@@ -58,11 +58,16 @@ func (l *Loop) NewConn(fd int) (*Conn, error) {
 	return c, nil
 }
 
-// newConn is NewConn for a socket that the loop itself made.
+// newConn is newConnOf for stream sockets.
 func (l *Loop) newConn(fd int, unix bool) (*Conn, error) {
+	return l.newConnOf(fd, op.Socket, unix)
+}
+
+// newConnOf is NewConn for a socket that the loop itself made.
+func (l *Loop) newConnOf(fd int, k op.Kind, unix bool) (*Conn, error) {
 	c := &Conn{loop: l}
 	c.State().Unix = unix
-	if err := l.addHandle(&c.handle, fd, op.Socket, false); err != nil {
+	if err := l.addHandle(&c.handle, fd, k, false); err != nil {
 		op.CloseFD(fd)
 		return nil, err
 	}
@@ -190,6 +195,46 @@ func (c *Conn) SendBuffers(v [][]byte, done func(n int, err error)) (op.Ticket, 
 	return c.send(k, k.op.Req().Total())
 }
 
+// RecvMsg is Recv with control messages (recvmsg(2)), of a unix socket for example.
+// Descriptors that came with the data, and that the callback doesn't take by
+// Message.Rights, are closed when it returns.
+func (c *Conn) RecvMsg(m *op.Message, done func(n int, err error)) (op.Ticket, error) {
+	return c.loop.recvMsg(c, m, done, time.Duration(c.setting().recvTimeout.Load()))
+}
+
+// SendMsg is Send with control messages (sendmsg(2)). They go with the first byte of
+// the data, of which there must be one.
+func (c *Conn) SendMsg(m *op.Message, done func(n int, err error)) (op.Ticket, error) {
+	return c.loop.sendMsg(c, m, done, time.Duration(c.setting().sendTimeout.Load()))
+}
+
+// recvMsg is RecvMsg of Conn and PacketConn.
+func (l *Loop) recvMsg(t op.Target, m *op.Message, done func(n int, err error), d time.Duration) (op.Ticket, error) {
+	k, err := l.calls.get(l, false)
+	if err != nil {
+		return op.Ticket{}, err
+	}
+	k.n = func(n int, err error) {
+		defer m.Drop() // what a panic leaves, too
+		if done != nil {
+			done(n, err)
+		}
+	}
+	k.op.RecvMsg(t, m)
+	return k.send(d)
+}
+
+// sendMsg is SendMsg of Conn and PacketConn.
+func (l *Loop) sendMsg(t op.Target, m *op.Message, done func(n int, err error), d time.Duration) (op.Ticket, error) {
+	k, err := l.calls.get(l, false)
+	if err != nil {
+		return op.Ticket{}, err
+	}
+	k.n = done
+	k.op.SendMsg(t, m)
+	return k.send(d)
+}
+
 // CloseWrite tells the peer that nothing more will come, behind the sends
 // submitted before (shutdown(2)).
 func (c *Conn) CloseWrite(done func(error)) (op.Ticket, error) {
@@ -225,7 +270,7 @@ func (c *Conn) Move(to *Loop, done func(*Conn, error)) error {
 			done(nil, err)
 			return
 		}
-		n, err := to.newConn(fd, c.State().Unix)
+		n, err := to.newConnOf(fd, c.State().Kind, c.State().Unix)
 		if err == nil {
 			if err = to.Post(func() { done(n, nil) }); err != nil {
 				_ = n.Abort(nil)
@@ -268,15 +313,15 @@ func (l *Loop) abortHandle(t op.Target, done func(error)) error {
 }
 
 // LocalAddr returns the socket's own address, nil if it is closed (getsockname(2)).
-func (c *Conn) LocalAddr() net.Addr { return c.address(false) }
+func (c *Conn) LocalAddr() net.Addr { return socketAddr(&c.handle, false) }
 
 // RemoteAddr returns the peer's address, nil if there is none any more
 // (getpeername(2)). Ask before the peer is gone.
-func (c *Conn) RemoteAddr() net.Addr { return c.address(true) }
+func (c *Conn) RemoteAddr() net.Addr { return socketAddr(&c.handle, true) }
 
-func (c *Conn) address(peer bool) net.Addr {
-	if sa, err := socketName(c.FD(), peer); err == nil {
-		return netAddr(sa)
+func socketAddr(h *op.Handle, peer bool) net.Addr {
+	if sa, err := socketName(h.FD(), peer); err == nil {
+		return netAddr(sa, h.State().Kind)
 	}
 	return nil
 }

@@ -17,7 +17,7 @@ func (l *Loop) settleEach(c op.Completion) {
 		r.Phase = op.Resting
 		r.Flags &^= op.Stopped
 	}
-	data := c.Ret > 0 || c.Ret == 0 && r.Code == op.AcceptEach
+	data := c.Ret > 0 || c.Ret == 0 && (r.Code == op.AcceptEach || c.Buf != nil) // a message can be empty
 	if data {
 		l.event(c)
 	}
@@ -29,7 +29,7 @@ func (l *Loop) settleEach(c op.Completion) {
 		l.again(c.Op) // an empty datagram
 	case c.Ret == 0:
 		l.finish(c.Op, int32(op.EOF))
-	case c.Ret == -int32(syscall.ENOBUFS) && r.Code == op.RecvEach:
+	case c.Ret == -int32(syscall.ENOBUFS) && r.Code != op.AcceptEach:
 		l.starve(c.Op)
 	case c.Ret == -int32(syscall.EINTR), c.Ret == -int32(syscall.ECANCELED) && stopped:
 		l.again(c.Op)

@@ -7,8 +7,9 @@ import (
 )
 
 // Small sends that queue on a connection leave in one system call: the head of
-// the line takes those behind it along, as the vector of one message. They ride
-// in the phase Riding, and Req.Off of the head says how many they are, itself
+// the line takes those behind it along, as the vector of one message; on a socket
+// that keeps the bounds of messages, as messages of their own (sendmmsg(2)). They
+// ride in the phase Riding, and Req.Off of the head says how many they are, itself
 // included.
 
 // gatherMax is how many sends leave together at most.
@@ -18,12 +19,14 @@ const gatherMax = 64
 func gather(o *op.Op) {
 	r := o.Req()
 	r.Off = 1
-	if r.Handle.State().Kind != op.Socket { // messages keep their bounds
+	kind := r.Handle.State().Kind
+	messages := kind.HasBounds()
+	if !messages && (kind != op.Socket || r.Code != op.Send) { // descriptors keep their place in a stream
 		return
 	}
 	for x := r.Next; x != nil && r.Off < gatherMax; x = x.Req().Next {
 		q := x.Req()
-		if q.Code != op.Send || q.Phase != op.Waiting || q.Why != op.NotAsked {
+		if q.Code != op.Send && !(messages && q.Code == op.SendMsg) || q.Phase != op.Waiting || q.Why != op.NotAsked {
 			return
 		}
 		q.Phase = op.Riding
@@ -38,16 +41,25 @@ func (l *Loop) settleGathered(o *op.Op, ret int32) {
 	r := o.Req()
 	n := r.Off
 	r.Off = 0
+	messages := r.Handle.State().Kind.HasBounds()
 	interrupted := ret == -int32(syscall.ECANCELED) || ret == -int32(syscall.EINTR)
 	moved := max(int(ret), 0)
 	line := &r.Handle.State().Out
 	for x := o; n > 0; n-- {
 		q := x.Req()
 		next := q.Next
-		k := min(moved, q.N-q.Moved)
-		q.Moved, moved = q.Moved+k, moved-k
+		sent := false
+		if messages {
+			if sent = moved > 0; sent {
+				q.Moved, moved = q.N, moved-1
+			}
+		} else {
+			k := min(moved, q.N-q.Moved)
+			q.Moved, moved = q.Moved+k, moved-k
+			sent = q.Moved == q.N && line.Head() == x // an empty one waits for those before it
+		}
 		switch {
-		case q.Moved == q.N && line.Head() == x: // an empty one waits for those before it
+		case sent:
 			l.conclude(x, line, 0)
 		case q.Why != op.NotAsked:
 			l.conclude(x, line, statusOf(q.Why))

@@ -19,7 +19,7 @@ type Listener struct {
 	each atomic.Bool
 }
 
-// Listen listens on network "tcp", "tcp4", "tcp6" or "unix", at an address as
+// Listen listens on network "tcp", "tcp4", "tcp6", "unix" or "unixpacket", at an address as
 // package net takes it; a wildcard of "tcp" takes IPv4 and IPv6. The socket is
 // close-on-exec; TCP has SO_REUSEADDR, and TCP_NODELAY on what it accepts. It
 // may block for a moment: host names are looked up, and a port that is still
@@ -34,16 +34,20 @@ func (l *Loop) Listen(network, address string) (*Listener, error) {
 
 // listenShared listens; shared lets other sockets listen at the same address.
 func (l *Loop) listenShared(network, address string, shared bool) (*Listener, error) {
+	kind := kindOf(network)
+	if kind == op.Packet {
+		return nil, net.UnknownNetworkError(network)
+	}
 	sa, err := resolve(network, address, true)
 	if err != nil {
 		return nil, err
 	}
-	fd, err := newSocket(sa.Family())
+	fd, err := newSocket(sa.Family(), kind)
 	if err != nil {
 		return nil, err
 	}
 	ln := &Listener{loop: l}
-	ln.State().Unix = network == "unix"
+	ln.State().Unix = sa.Family() == op.AFUnix
 	if shared {
 		if err = sharePort(fd); err != nil {
 			op.CloseFD(fd)
@@ -52,8 +56,8 @@ func (l *Loop) listenShared(network, address string, shared bool) (*Listener, er
 	}
 	if err = bindListen(fd, sa, network == "tcp6"); err == nil {
 		if sa, err = socketName(fd, false); err == nil {
-			ln.addr = netAddr(sa)
-			err = l.addHandle(&ln.handle, fd, op.Socket, false)
+			ln.addr = netAddr(sa, kind)
+			err = l.addHandle(&ln.handle, fd, kind, false)
 		}
 	}
 	if err != nil {
@@ -82,7 +86,7 @@ func (ln *Listener) conn(fd int, err error) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return ln.loop.newConn(fd, ln.State().Unix)
+	return ln.loop.newConnOf(fd, ln.State().Kind, ln.State().Unix)
 }
 
 // AcceptEach takes every connection until the listener is closed; the last

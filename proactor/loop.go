@@ -220,7 +220,11 @@ func (l *Loop) adopt(h *op.Handle, fd int) error {
 	if err != nil {
 		return fmt.Errorf("register descriptor %d: %w", fd, err)
 	}
-	h.State().Unix = kind.IsSocket() && isUnix(fd)
+	if kind.IsSocket() {
+		h.State().Unix = isUnix(fd)
+		_, err := socketName(fd, true)
+		h.State().Connected = err == nil && kind == op.Packet
+	}
 	return l.addHandle(h, fd, kind, seek)
 }
 

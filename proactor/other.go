@@ -23,7 +23,7 @@ func prepareDescriptor(int) (op.Kind, bool, error) { return 0, false, errors.Err
 
 func isUnix(int) bool { return false }
 
-func newSocket(int) (int, error) { return -1, errors.ErrUnsupported }
+func newSocket(int, op.Kind) (int, error) { return -1, errors.ErrUnsupported }
 
 func bindListen(int, *op.Sockaddr, bool) error { return errors.ErrUnsupported }
 
@@ -36,3 +36,7 @@ func fileSize(int) (int64, error) { return 0, errors.ErrUnsupported }
 func sharePort(int) error { return errors.ErrUnsupported }
 
 func pinThread(int) func() { return func() {} }
+
+func bindPacket(int, *op.Sockaddr, string) error { return errors.ErrUnsupported }
+
+func connectPacket(int, *op.Sockaddr, string) error { return errors.ErrUnsupported }

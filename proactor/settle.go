@@ -15,14 +15,17 @@ func (l *Loop) settle(c op.Completion) {
 		l.settleEach(c)
 		return
 	}
-	if r.Code == op.Send && r.Off > 1 {
+	if r.Off > 1 && (r.Code == op.Send || r.Code == op.SendMsg) {
 		l.settleGathered(o, c.Ret)
 		return
 	}
 	r.Ret = c.Ret
-	if r.Code == op.Close {
+	switch r.Code {
+	case op.Close:
 		l.settleClose(o)
 		return
+	case op.RecvMsg:
+		r.Message().Received(c.Ret)
 	}
 	if r.Ret < 0 {
 		l.settleError(o)
@@ -31,12 +34,15 @@ func (l *Loop) settle(c op.Completion) {
 	switch r.Code.Info().Shape {
 	case op.Plain:
 		r.Moved = int(r.Ret)
+		if r.Code == op.Connect {
+			r.Handle.State().Connected = true
+		}
 		l.finish(o, 0)
 	case op.Opened:
 		l.settleOpened(o)
 	case op.Some:
 		r.Moved = int(r.Ret)
-		if r.Ret == 0 && r.Handle.State().Kind != op.Packet {
+		if r.Ret == 0 && r.Handle.State().Kind != op.Packet && r.Total() > 0 {
 			l.finish(o, int32(op.EOF))
 		} else {
 			l.finish(o, 0)
@@ -136,10 +142,10 @@ func (l *Loop) conclude(o *op.Op, from *op.List, status int32) {
 	r.Ret, r.Phase = status, op.Finished
 	l.timers.disarm(o)
 	from.Remove(o)
-	if r.Code == op.RecvEach {
+	if r.Code == op.RecvEach || r.Code == op.RecvMsgEach {
 		l.buffers.forget(o)
 	}
-	if status != 0 && r.Moved > 0 && r.Code.Info().Line == op.OutLine {
+	if status != 0 && r.Moved > 0 && r.Code.Info().Line == op.OutLine && r.Code != op.SendMsgs {
 		r.Handle.State().Torn = true // rule 5
 	}
 	if r.Buf != nil && r.Code == op.Send {

@@ -143,7 +143,7 @@ func (e *ending) cutOff() int {
 			e.r.Closed--
 		}
 		if sa, err := socketName(h.FD(), true); err == nil {
-			e.r.Peers = append(e.r.Peers, netAddr(sa))
+			e.r.Peers = append(e.r.Peers, netAddr(sa, h.State().Kind))
 		}
 		e.r.Cut++
 		_ = e.loop.abortHandle(h, nil)
@@ -151,12 +151,12 @@ func (e *ending) cutOff() int {
 	return 0
 }
 
-// connections returns the open stream sockets.
+// connections returns the open sockets that have a peer.
 func (l *Loop) connections() (all []*op.Handle) {
 	l.hmu.Lock()
 	defer l.hmu.Unlock()
 	for _, h := range l.allHandles() {
-		if h.State().Kind == op.Socket && h.FD() >= 0 {
+		if (h.State().Kind == op.Socket || h.State().Kind == op.Seqpacket) && h.FD() >= 0 {
 			all = append(all, h)
 		}
 	}

@@ -201,7 +201,7 @@ func (l *Loop) admit(o *op.Op) {
 		l.start(o)
 		return
 	}
-	if r.Code == op.RecvEach {
+	if r.Code == op.RecvEach || r.Code == op.RecvMsgEach {
 		l.needBuffers()
 	}
 	first := line.Empty()
@@ -234,7 +234,7 @@ func (l *Loop) start(o *op.Op) {
 
 func (l *Loop) attempt(o *op.Op) {
 	o.Req().Phase = op.Started
-	if o.Req().Code == op.Send {
+	if c := o.Req().Code; c == op.Send || c == op.SendMsg {
 		gather(o)
 	}
 	l.engine.Start(o)
@@ -254,13 +254,33 @@ func (l *Loop) settled(o *op.Op) (bool, int32) {
 		if info.At && r.Handle.State().NoSeek {
 			return true, -int32(syscall.ESPIPE) // some rings would ignore the offset
 		}
+		if over, status := l.unfit(r); over {
+			return true, status
+		}
 		if info.Multi { // files have no readiness and no end to wait for
 			return r.Handle.State().Kind.IsFile(), -int32(syscall.EOPNOTSUPP)
 		}
 		if info.Line == op.OutLine && r.Handle.State().Torn {
 			return true, int32(op.Torn)
 		}
-		return r.Total() == 0 && r.Handle.State().Kind != op.Packet, 0
+		return r.Total() == 0 && (r.Code == op.SendMsgs || !r.Handle.State().Kind.HasBounds()), 0
+	}
+	return false, 0
+}
+
+// unfit reports whether a descriptor can't do what is asked of it with messages.
+func (l *Loop) unfit(r *op.Req) (bool, int32) {
+	if r.Code < op.RecvMsg {
+		return false, 0
+	}
+	kind := r.Handle.State().Kind
+	switch {
+	case !kind.IsSocket():
+		return true, -int32(syscall.ENOTSOCK)
+	case r.Code == op.SendMsgs && !kind.HasBounds():
+		return true, -int32(syscall.EOPNOTSUPP)
+	case r.Code == op.RecvMsgEach && r.MessageRoom().Total() >= l.opts.bufSize:
+		return true, -int32(syscall.EMSGSIZE)
 	}
 	return false, 0
 }

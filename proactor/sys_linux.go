@@ -49,15 +49,21 @@ func isUnix(fd int) bool {
 }
 
 func socketKind(fd int) op.Kind {
-	if t, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE); err != nil || t != unix.SOCK_STREAM {
-		return op.Packet
+	switch t, _ := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE); t {
+	case unix.SOCK_STREAM:
+		return op.Socket
+	case unix.SOCK_SEQPACKET:
+		return op.Seqpacket
 	}
-	return op.Socket
+	return op.Packet
 }
 
-// newSocket returns a stream socket of the family.
-func newSocket(family int) (int, error) {
-	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+// socketTypes are the types of the kinds of sockets.
+var socketTypes = [...]int{op.Socket: unix.SOCK_STREAM, op.Packet: unix.SOCK_DGRAM, op.Seqpacket: unix.SOCK_SEQPACKET}
+
+// newSocket returns a socket of the family.
+func newSocket(family int, k op.Kind) (int, error) {
+	fd, err := unix.Socket(family, socketTypes[k]|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
 		return -1, os.NewSyscallError("socket", err)
 	}

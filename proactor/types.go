@@ -10,12 +10,17 @@ type (
 	Handle = op.Handle
 	// Ticket names one submission of an Op.
 	Ticket = op.Ticket
-	// Target is what an operation works on: a *Handle, *Conn, *Listener, *File.
+	// Target is what an operation works on: a *Handle, *Conn, *Listener,
+	// *PacketConn, *File.
 	Target = op.Target
 	// Sockaddr is a socket address as the kernel takes it.
 	Sockaddr = op.Sockaddr
 	// Buffer holds received data, from the loop's pool.
 	Buffer = op.Buffer
+	// Message is a message with its address and its control data.
+	Message = op.Message
+	// Control is a sequence of control messages.
+	Control = op.Control
 	// Code names what an operation does.
 	Code = op.Code
 )
@@ -33,4 +38,5 @@ var (
 	_ Target = (*Conn)(nil)
 	_ Target = (*Listener)(nil)
 	_ Target = (*File)(nil)
+	_ Target = (*PacketConn)(nil)
 )

@@ -30,7 +30,7 @@ func (e *Engine) try(i uint32) {
 		e.abandon(i)
 		return
 	}
-	if e.native[o.Req().Code] {
+	if e.runs(o.Req()) {
 		s.poll = false
 		e.submit(i)
 		return
@@ -38,9 +38,17 @@ func (e *Engine) try(i uint32) {
 	begun := s.begun
 	var buf *op.Buffer
 	var ret int32
-	if o.Req().Code == op.RecvEach {
+	switch o.Req().Code {
+	case op.RecvEach:
 		buf, ret = e.pool.Recv(o)
-	} else {
+	case op.RecvMsgEach:
+		if ret = e.pool.RecvBatch(o, &e.scratch); ret > 0 {
+			e.slots.release(i)
+			e.inFlight += int(ret) - 1 // reap counts each completion as an end
+			e.done = e.scratch.Completions(o, e.done)
+			return
+		}
+	default:
 		ret = e.attempt(s)
 	}
 	if ret == op.EAGAIN && o.Req().Code == op.Connect && !begun {

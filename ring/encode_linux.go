@@ -33,6 +33,11 @@ var opcodes = [op.NumCodes]int{
 
 	op.AcceptEach: opAccept,
 	op.RecvEach:   opRecv,
+
+	op.RecvMsg:     opRecvmsg,
+	op.SendMsg:     opSendmsg,
+	op.RecvMsgEach: opRecvmsg,
+	op.SendMsgs:    -1,
 }
 
 // here is the file offset that means the descriptor's own position.
@@ -57,10 +62,17 @@ func (e *Engine) encode(q *sqe, s *slot, ud uint64) {
 			e.encodeVector(q, s, r)
 			break
 		}
+		if r.Addressed() {
+			q.opcode = opSendmsg
+			q.addr, q.len = address(unsafe.Pointer(e.slots.scratch(s).Header(r))), 1
+			break
+		}
 		p, n := r.Rest()
 		q.addr, q.len = address(p), uint32(n)
 	case op.Recvv, op.Sendv, op.ReadvAt, op.WritevAt:
 		e.encodeVector(q, s, r)
+	case op.RecvMsg, op.SendMsg:
+		q.addr, q.len = address(unsafe.Pointer(r.Header())), 1
 	}
 	switch r.Code {
 	case op.Accept:
@@ -69,10 +81,12 @@ func (e *Engine) encode(q *sqe, s *slot, ud uint64) {
 		q.opFlags, q.ioprio = unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, acceptMulti
 	case op.RecvEach:
 		e.encodeRecvEach(q, r)
+	case op.RecvMsgEach:
+		e.encodeRecvMsgEach(q, s, r)
 	case op.Connect:
 		p, n := (*op.Sockaddr)(r.Ptr).Raw()
 		q.addr, q.off = address(p), uint64(n)
-	case op.Recv, op.Recvv, op.Send, op.Sendv:
+	case op.Recv, op.Recvv, op.Send, op.Sendv, op.RecvMsg, op.SendMsg:
 		e.encodeStream(q, r)
 	case op.Shutdown:
 		q.len = uint32(r.Off)
@@ -110,6 +124,31 @@ func (e *Engine) encodeRecvEach(q *sqe, r *op.Req) {
 	}
 }
 
+// encodeRecvMsgEach receives a message into a buffer of the ring, with what belongs
+// to it in front of it. Where it can't be multishot the kernel doesn't write that,
+// so it goes to the slot's extension first.
+func (e *Engine) encodeRecvMsgEach(q *sqe, s *slot, r *op.Req) {
+	q.flags, q.bufIndex = bufSelect, bufGroup
+	q.opFlags = unix.MSG_CMSG_CLOEXEC
+	x, room := e.slots.scratch(s), r.MessageRoom()
+	if multishot(r) {
+		q.ioprio = recvMulti
+		q.addr, q.len = address(unsafe.Pointer(x.RecvHeader(room))), 1
+	} else {
+		q.addr, q.len = address(unsafe.Pointer(x.RecvOne(room, e.pool.Size()))), 1
+	}
+	if r.Handle.State().Bits&op.Dry != 0 || e.bufs.in == 0 {
+		q.ioprio |= pollFirst
+	}
+}
+
+// multishot reports whether a RecvMsgEach is, which needs messages that can't end:
+// the end of a connection would be an empty one.
+func multishot(r *op.Req) bool {
+	h := r.Handle.State()
+	return h.Kind == op.Packet && !h.Unix
+}
+
 // encodeVector points to the buffers: as a message for sockets, else as a bare
 // vector. Both are in the slot's extension.
 func (e *Engine) encodeVector(q *sqe, s *slot, r *op.Req) {
@@ -134,6 +173,9 @@ func (e *Engine) encodeStream(q *sqe, r *op.Req) {
 		q.opFlags = unix.MSG_NOSIGNAL | e.sendWhole
 	default:
 		q.opFlags = unix.MSG_NOSIGNAL
+		if r.Code == op.RecvMsg {
+			q.opFlags |= unix.MSG_CMSG_CLOEXEC
+		}
 		if h.Bits&op.Dry != 0 && e.canPollFirst {
 			q.ioprio = pollFirst // the last receive emptied it: don't try in vain
 		}

@@ -57,6 +57,7 @@ func New(o Options) (*Engine, error) {
 	// Whether a kernel has multishot shows in no probe: the set-up flags tell its age.
 	e.native[op.AcceptEach] = e.native[op.AcceptEach] && e.canPollFirst             // 5.19
 	e.native[op.RecvEach] = e.native[op.RecvEach] && e.flags&setupSingleIssuer != 0 // 6.0
+	e.native[op.RecvMsgEach] = e.native[op.RecvMsgEach] && e.native[op.RecvEach]    // one has the Buffers, for both
 	if err := e.waker.Open(); err != nil {
 		e.r.close()
 		return nil, refuse("eventfd", err)
@@ -73,6 +74,10 @@ func (e *Engine) Supports(op.Code) error { return nil }
 
 // Native reports whether the ring executes c itself.
 func (e *Engine) Native(c op.Code) bool { return e.native[c] }
+
+// runs reports whether the ring itself executes r: several messages at once take
+// the fallback's way, for want of an opcode.
+func (e *Engine) runs(r *op.Req) bool { return e.native[r.Code] && !r.Batched() }
 
 // Enter enables the ring for the calling thread, to which it belongs from here.
 func (e *Engine) Enter() error {
@@ -124,7 +129,7 @@ func (e *Engine) Start(o *op.Op) {
 }
 
 func (e *Engine) begin(o *op.Op) {
-	if !e.native[o.Req().Code] {
+	if !e.runs(o.Req()) {
 		e.emulate(o)
 		return
 	}
@@ -136,6 +141,7 @@ func (e *Engine) Use(p *op.Pool) {
 	e.pool = p
 	if e.native[op.RecvEach] {
 		e.native[op.RecvEach] = e.bufs.open(e.r.fd, p)
+		e.native[op.RecvMsgEach] = e.native[op.RecvMsgEach] && e.native[op.RecvEach]
 	}
 }
 
@@ -230,7 +236,7 @@ func (e *Engine) submitLine() {
 // Cancel asks a started operation to come back early.
 func (e *Engine) Cancel(o *op.Op) {
 	r := o.Req()
-	if !e.native[r.Code] && r.Code.Info().Way != op.ByReadiness {
+	if r.Code.Info().Way != op.ByReadiness && !e.native[r.Code] {
 		e.workers.Cancel(o)
 		return
 	}
@@ -284,7 +290,7 @@ func (e *Engine) complete(c *cqe) {
 		e.counters.Jobs++
 		e.workers.Start(o)
 		return
-	case r.Code == op.Recv, r.Code == op.RecvEach:
+	case r.Code == op.Recv, r.Code == op.RecvEach, r.Code == op.RecvMsg, r.Code == op.RecvMsgEach:
 		h := r.Handle.State()
 		h.Bits |= op.Dry
 		if c.flags&cqeNonEmpty != 0 {
@@ -299,13 +305,18 @@ func (e *Engine) deliver(i uint32, c *cqe) {
 	d := op.Completion{Op: e.slots.all.At(i).o, Ret: c.res, More: c.flags&cqeMore != 0}
 	if c.flags&cqeBuffer != 0 {
 		b := e.bufs.took(c.flags)
-		if c.res > 0 {
-			b.Fill(int(c.res), d.Op.Req().Handle)
+		if e.fill(b, i, c.res) {
 			d.Buf = b
+			d.Ret = int32(b.Len())
 		} else {
 			e.pool.Refill(b)
 			e.bufs.refill() // nobody holds it: no return will do it later
 		}
+	}
+	if r := d.Op.Req(); r.Code == op.RecvMsgEach && d.Ret == 0 && d.Buf == nil && r.Handle.State().Kind == op.Packet && !multishot(r) {
+		room := r.MessageRoom() // an empty message: the kernel keeps its buffer
+		d.Buf = e.pool.Spare(room.Name + room.Control)
+		e.fill(d.Buf, i, 0)
 	}
 	if !d.More {
 		e.slots.release(i)
@@ -313,6 +324,27 @@ func (e *Engine) deliver(i uint32, c *cqe) {
 		e.inFlight++ // reap counts every completion as an end
 	}
 	e.done = append(e.done, d)
+}
+
+// fill makes b what a slot's operation received; false if that is nothing.
+func (e *Engine) fill(b *op.Buffer, i uint32, res int32) bool {
+	s := e.slots.all.At(i)
+	r := s.o.Req()
+	switch {
+	case r.Code == op.RecvMsgEach && multishot(r):
+		room := r.MessageRoom()
+		if int(res) < room.Total() {
+			return false
+		}
+		b.FillHeader(int(res), room, r.Handle)
+	case r.Code == op.RecvMsgEach && (res > 0 || res == 0 && r.Handle.State().Kind == op.Packet):
+		b.FillOne(int(res), r.MessageRoom(), e.slots.scratch(s), r.Handle)
+	case res > 0:
+		b.Fill(int(res), r.Handle)
+	default:
+		return false
+	}
+	return true
 }
 
 func (e *Engine) finish(o *op.Op, res int32) {
