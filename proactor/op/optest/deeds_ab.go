@@ -61,6 +61,17 @@ func streamDeeds(e *env, all map[op.Code]deed) {
 	all[op.Send] = func(o *op.Op) *op.Op { return o.Send(h, []byte{1}) }
 	all[op.Sendv] = func(o *op.Op) *op.Op { return o.Sendv(h, [][]byte{{1}, {2, 3}}) }
 	all[op.Poll] = func(o *op.Op) *op.Op { return o.Poll(h, unix.POLLOUT) }
+	all[op.RecvMsg] = func(o *op.Op) *op.Op {
+		e.write(peer, []byte{1})
+		return o.RecvMsg(h, &op.Message{Data: make([]byte, 64), Control: make(op.Control, 0, 64)})
+	}
+	all[op.SendMsg] = func(o *op.Op) *op.Op { return o.SendMsg(h, &op.Message{Data: []byte{1}}) }
+	udp := e.register(unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0))
+	to, err := op.IPSockaddr(loopback(9))
+	require.NoError(e, err)
+	all[op.SendMsgs] = func(o *op.Op) *op.Op {
+		return o.SendMsgs(udp, []op.Message{{Data: []byte{1}, Peer: *to}, {Data: []byte{2}, Peer: *to}})
+	}
 	s, _ := e.pair()
 	all[op.Shutdown] = func(o *op.Op) *op.Op { return o.Shutdown(s, syscall.SHUT_WR) }
 }
@@ -113,6 +124,13 @@ var onHandle = map[op.Code]func(*op.Op, op.Target) *op.Op{
 
 	op.AcceptEach: (*op.Op).AcceptEach,
 	op.RecvEach:   (*op.Op).RecvEach,
+
+	op.RecvMsg:     func(o *op.Op, t op.Target) *op.Op { return o.RecvMsg(t, &op.Message{Data: make([]byte, 1)}) },
+	op.SendMsg:     func(o *op.Op, t op.Target) *op.Op { return o.SendMsg(t, &op.Message{Data: make([]byte, 1)}) },
+	op.RecvMsgEach: func(o *op.Op, t op.Target) *op.Op { return o.RecvMsgEach(t, 0) },
+	op.SendMsgs: func(o *op.Op, t op.Target) *op.Op {
+		return o.SendMsgs(t, []op.Message{{Data: make([]byte, 1)}})
+	},
 }
 
 // eachOnHandle calls f for each code that needs a handle.
@@ -128,6 +146,19 @@ func eachOnHandle(e *env, f func(c op.Code, prepare func(*op.Op, op.Target) *op.
 
 func loopback(port int) netip.AddrPort {
 	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(port))
+}
+
+// fullGram returns a connected datagram socket whose peer takes no more.
+func (e *env) fullGram() (int, error) {
+	e.Helper()
+	a, b := e.fds(unix.SOCK_DGRAM)
+	e.Cleanup(func() { unix.Close(b) })
+	for {
+		if _, err := unix.Write(a, make([]byte, 1000)); err != nil {
+			require.ErrorIs(e, err, unix.EAGAIN)
+			return a, nil
+		}
+	}
 }
 
 // stuckOp is an operation that stays pending until something ends it.
@@ -164,6 +195,13 @@ func stuckOps(e *env) (all []stuckOp) {
 	q, _ := e.pipe(false)
 	e.stuff(q)
 	add("send to a pipe", q, func(o *op.Op) *op.Op { return o.Send(q, make([]byte, 8)) })
+	msg := pair()
+	fullMsg, fullGram := full(), e.register(e.fullGram())
+	add("recvmsg", msg, func(o *op.Op) *op.Op { return o.RecvMsg(msg, &op.Message{Data: make([]byte, 8)}) })
+	add("sendmsg", fullMsg, func(o *op.Op) *op.Op { return o.SendMsg(fullMsg, &op.Message{Data: make([]byte, 8)}) })
+	add("sendmmsg", fullGram, func(o *op.Op) *op.Op {
+		return o.SendMsgs(fullGram, []op.Message{{Data: make([]byte, 8)}, {Data: make([]byte, 8)}})
+	})
 	add("timeout", nil, func(o *op.Op) *op.Op { return o.Timeout(time.Hour) })
 	return all
 }
