@@ -224,6 +224,7 @@ func (l *Loop) adopt(h *op.Handle, fd int) error {
 		h.State().Unix = isUnix(fd)
 		_, err := socketName(fd, true)
 		h.State().Connected = err == nil && kind == op.Packet
+		h.State().UDP = isUDP(fd)
 	}
 	return l.addHandle(h, fd, kind, seek)
 }

@@ -23,6 +23,8 @@ func prepareDescriptor(int) (op.Kind, bool, error) { return 0, false, errors.Err
 
 func isUnix(int) bool { return false }
 
+func isUDP(int) bool { return false }
+
 func newSocket(int, op.Kind) (int, error) { return -1, errors.ErrUnsupported }
 
 func bindListen(int, *op.Sockaddr, bool) error { return errors.ErrUnsupported }

@@ -48,6 +48,11 @@ func isUnix(fd int) bool {
 	return err == nil && d == unix.AF_UNIX
 }
 
+func isUDP(fd int) bool {
+	p, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PROTOCOL)
+	return err == nil && p == unix.IPPROTO_UDP
+}
+
 func socketKind(fd int) op.Kind {
 	switch t, _ := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE); t {
 	case unix.SOCK_STREAM:

@@ -14,8 +14,8 @@ import (
 type Scratch struct {
 	msg   unix.Msghdr
 	iov   []unix.Iovec
-	multi []multiMessage // of a batch of messages
-	about []byte         // sender and control messages of one that a ring receives
+	batch *batch // once there was one
+	about []byte // sender and control messages of one that a ring receives
 	// Filled are the buffers that RecvBatch has received into.
 	Filled []*Buffer
 }

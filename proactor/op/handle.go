@@ -33,6 +33,8 @@ type HandleState struct {
 	Unix bool
 	// Connected is set for message sockets that have a peer.
 	Connected bool
+	// UDP is set for UDP sockets.
+	UDP bool
 	// Shut is set when the descriptor itself is being closed.
 	Shut bool
 	// Bits are the engine's.
@@ -98,6 +100,8 @@ const (
 	NoWait
 	// Urgent: out-of-band data was seen: receives stop early at its mark.
 	Urgent
+	// NoJoin: datagrams can't go as one that the kernel cuts apart.
+	NoJoin
 )
 
 // SealForClose marks the handle as closing. It reports false if it already was.

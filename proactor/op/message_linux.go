@@ -95,41 +95,114 @@ func (r *Req) Batched() bool {
 	return r.Code == SendMsgs || r.Off > 1 && (r.Code == Send || r.Code == SendMsg) && r.Handle.s.Kind.HasBounds()
 }
 
-// batch returns room for n messages, each with its vector of one.
-func (s *Scratch) batch(n int) []multiMessage {
-	if s.multi == nil {
-		s.multi = make([]multiMessage, MaxBatch)
+// batch is what several messages at once are to the kernel.
+type batch struct {
+	all  [MaxBatch]multiMessage
+	iov  [MaxBatch]unix.Iovec
+	runs [MaxBatch]int // how many sends went into each
+	cuts [MaxBatch][24]byte
+	n    int
+}
+
+func (s *Scratch) batched() *batch {
+	if s.batch == nil {
+		s.batch = new(batch)
 	}
-	if cap(s.iov) < MaxBatch {
-		s.iov = make([]unix.Iovec, MaxBatch)
-	}
-	s.iov = s.iov[:n]
-	return s.multi[:n]
+	return s.batch
+}
+
+// clear forgets the memory that the messages name.
+func (b *batch) clear() {
+	clear(b.all[:b.n])
+	clear(b.iov[:])
+	b.n = 0
 }
 
 // sendBatch sends several messages: those of a SendMsgs, or those that ride with
 // r. It returns how many were sent.
+//
+// Datagrams of one size to one address go as one, which the kernel cuts apart
+// (UDP_SEGMENT, man 7 udp): its way through the network stack costs many times
+// what the system call does. A path that can't do that says so at once.
 func (s *Scratch) sendBatch(r *Req, block bool) int32 {
-	defer s.Clear()
-	var all []multiMessage
+	b, h := s.batched(), &r.Handle.s
+	defer b.clear()
+	b.collect(r, h.UDP && h.Bits&NoJoin == 0)
+	n := b.send(r, block)
+	if n < 0 && n != EAGAIN && b.runs[0] > 1 {
+		h.Bits |= NoJoin
+		b.clear()
+		b.collect(r, false)
+		n = b.send(r, block)
+	}
+	if n < 0 {
+		return n
+	}
+	sent := 0
+	for _, k := range b.runs[:n] {
+		sent += k
+	}
+	return int32(sent)
+}
+
+func (b *batch) send(r *Req, block bool) int32 {
+	return call(block, unix.SYS_SENDMMSG, r.fd(), uintptr(unsafe.Pointer(&b.all[0])), uintptr(b.n), unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT, 0, 0)
+}
+
+func (b *batch) collect(r *Req, join bool) {
 	if r.Code == SendMsgs {
 		rest := r.Messages()[r.Moved:]
-		all = s.batch(min(len(rest), MaxBatch))
-		for i := range all {
-			rest[i].describe(&all[i].hdr, &s.iov[i], SendMsg, 0)
+		for i := range rest[:min(len(rest), MaxBatch)] {
+			m := &b.all[b.n].hdr
+			rest[i].describe(m, &b.iov[i], SendMsg, 0)
+			b.add(join)
 		}
-	} else {
-		all = s.batch(int(r.Off))
-		for i, x := 0, r; i < len(all); i++ {
-			x.describe(&all[i].hdr, &s.iov[i])
-			if i+1 < len(all) {
-				x = &x.Next.req
-			}
+		return
+	}
+	for i := range int(r.Off) {
+		r.describe(&b.all[b.n].hdr, &b.iov[i])
+		b.add(join)
+		if r.Next != nil {
+			r = &r.Next.req
 		}
 	}
-	n := call(block, unix.SYS_SENDMMSG, r.fd(), uintptr(unsafe.Pointer(&all[0])), uintptr(len(all)), unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT, 0, 0)
-	clear(all)
-	return n
+}
+
+// most is how large what goes as one may be: a datagram and its headers.
+const most = 65_000
+
+// add takes the message behind the last one, or makes it a part of that.
+func (b *batch) add(join bool) {
+	m := &b.all[b.n].hdr
+	if join && b.n > 0 && b.joins(&b.all[b.n-1].hdr, m, b.runs[b.n-1]) {
+		last := &b.all[b.n-1].hdr
+		b.runs[b.n-1]++
+		last.SetIovlen(b.runs[b.n-1])
+		if last.Control == nil {
+			c := &b.cuts[b.n-1]
+			size := unsafe.Slice(last.Iov, 1)[0].Len
+			last.SetControllen(len(Control(c[:0]).AppendSegmentSize(int(size))))
+			last.Control = &c[0]
+		}
+		*m = unix.Msghdr{}
+		return
+	}
+	b.runs[b.n] = 1
+	b.n++
+}
+
+// joins reports whether m may follow the datagrams of last in one: all have the
+// size of the first, except that the last one may be shorter.
+func (b *batch) joins(last, m *unix.Msghdr, run int) bool {
+	if m.Control != nil || run == 1 && last.Control != nil || m.Namelen != last.Namelen {
+		return false
+	}
+	v := unsafe.Slice(last.Iov, run+1) // they lie behind each other, m's is the last
+	size := v[0].Len
+	if v[run-1].Len != size || v[run].Len > size || v[run].Len == 0 || int(size)*(run+1) > most {
+		return false
+	}
+	return m.Namelen == 0 || string(unsafe.Slice(m.Name, m.Namelen)) == string(unsafe.Slice(last.Name, m.Namelen))
 }
 
 // RecvBatch receives messages into buffers of the pool until there are no more,
@@ -145,24 +218,24 @@ func (p *Pool) RecvBatch(o *Op, s *Scratch) int32 {
 	if room.Total() > p.size {
 		return -int32(unix.EMSGSIZE)
 	}
-	all := s.batch(want)
+	x := s.batched()
+	defer x.clear()
+	x.n = want
 	s.Filled = s.Filled[:0]
-	for i := range all {
+	for i := range want {
 		b := p.Take()
 		s.Filled = append(s.Filled, b)
-		b.describe(&all[i].hdr, &s.iov[i], room)
+		b.describe(&x.all[i].hdr, &x.iov[i], room)
 	}
-	n := call(false, unix.SYS_RECVMMSG, r.fd(), uintptr(unsafe.Pointer(&all[0])), uintptr(want), unix.MSG_DONTWAIT|unix.MSG_CMSG_CLOEXEC, 0, 0)
+	n := call(false, unix.SYS_RECVMMSG, r.fd(), uintptr(unsafe.Pointer(&x.all[0])), uintptr(want), unix.MSG_DONTWAIT|unix.MSG_CMSG_CLOEXEC, 0, 0)
 	for i := want - 1; i >= max(int(n), 0); i-- { // in reverse: the pool is a stack
 		p.Refill(s.Filled[i])
 	}
 	s.Filled = s.Filled[:max(int(n), 0)]
 	for i, b := range s.Filled {
-		h := &all[i].hdr
-		b.FillMessage(int(all[i].n), room, int(h.Namelen), int(h.Controllen), int(h.Flags), r.Handle)
+		h := &x.all[i].hdr
+		b.FillMessage(int(x.all[i].n), room, int(h.Namelen), int(h.Controllen), int(h.Flags), r.Handle)
 	}
-	clear(all)
-	s.Clear()
 	if n > 0 && int(n) < want {
 		r.Handle.s.Bits |= Dry // the kernel looked for one more
 	}
