@@ -122,6 +122,7 @@ func (e *Engine) Start(o *op.Op) {
 	e.counters.Starts++
 	e.inFlight++
 	r := o.Req()
+	r.Slot = trying // whatever its last use has left there
 	switch way := r.Code.Info().Way; {
 	case way == op.ByReadiness:
 		e.begin(o)

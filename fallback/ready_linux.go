@@ -19,7 +19,6 @@ const (
 func (e *Engine) begin(o *op.Op) {
 	r := o.Req()
 	s := r.Handle.State()
-	r.Slot = trying
 	if s.Bits&op.Refused != 0 || s.Kind.IsFile() && r.Code != op.Poll {
 		e.work(o)
 		return

@@ -215,7 +215,7 @@ func (l *Loop) recvMsg(t op.Target, m *op.Message, done func(n int, err error), 
 		return op.Ticket{}, err
 	}
 	k.n = func(n int, err error) {
-		defer m.Drop() // what a panic leaves, too
+		defer m.Passed().Drop() // what a panic leaves, too
 		if done != nil {
 			done(n, err)
 		}

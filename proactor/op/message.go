@@ -21,9 +21,32 @@ type Message struct {
 	// Flags are those of a received message (recv(2)); see Truncated.
 	Flags int
 
-	rights bool // came with descriptors that nobody has taken
+	rights *Rights // the descriptors that it came with
 	kernelMessage
 }
+
+// Rights are descriptors that came with a message, until somebody takes them.
+type Rights struct{ fds []int }
+
+// Drop closes them if nobody has. It is not a method of the message, which is its
+// owner's again, on any goroutine, as soon as the callback says so.
+func (r *Rights) Drop() {
+	if r == nil {
+		return
+	}
+	for _, fd := range r.take() {
+		CloseFD(fd)
+	}
+}
+
+func (r *Rights) take() []int {
+	fds := r.fds
+	r.fds = nil
+	return fds
+}
+
+// Passed returns the descriptors that came with the message, nil if there are none.
+func (m *Message) Passed() *Rights { return m.rights }
 
 // From returns the sender's IP endpoint; invalid if there is none.
 func (m *Message) From() netip.AddrPort { return m.Peer.AddrPort() }
@@ -36,22 +59,14 @@ func (m *Message) To(ap netip.AddrPort) error { return m.Peer.SetAddrPort(ap) }
 func (m *Message) Truncated() (data, control bool) { return truncated(m.Flags) }
 
 // Rights returns the descriptors that came with the message (SCM_RIGHTS, man 7
-// unix), close-on-exec: they are the caller's from here on. In a callback of
-// Conn.RecvMsg or PacketConn.RecvMsg those that aren't taken are closed when it
-// returns; in a callback of an Op's own they are its to take in any case.
+// unix), close-on-exec: they are the caller's from here on. A callback of
+// Conn.RecvMsg or PacketConn.RecvMsg must take them before it returns, or they are
+// closed; in a callback of an Op's own they are its to take in any case.
 func (m *Message) Rights() []int {
-	if !m.rights {
+	if m.rights == nil {
 		return nil
 	}
-	m.rights = false
-	return m.Control.rights()
-}
-
-// Drop closes the descriptors that came with the message and weren't taken.
-func (m *Message) Drop() {
-	for _, fd := range m.Rights() {
-		CloseFD(fd)
-	}
+	return m.rights.take()
 }
 
 // Flags of a received message, as Linux numbers them.

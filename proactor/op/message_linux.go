@@ -59,7 +59,9 @@ func (m *Message) Received(ret int32) {
 	m.Peer.n = min(m.hdr.Namelen, uint32(len(m.Peer.raw)))
 	m.Control = m.Control[:min(int(m.hdr.Controllen), cap(m.Control))]
 	m.Flags = int(m.hdr.Flags)
-	m.rights = len(m.Control) > 0 && m.Control.hasRights()
+	if len(m.Control) > 0 && m.Control.hasRights() {
+		m.rights = &Rights{m.Control.rights()}
+	}
 }
 
 // Header describes a Send to the kernel, with its address.

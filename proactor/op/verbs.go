@@ -104,7 +104,7 @@ func (o *Op) Recvv(t Target, v [][]byte) *Op { return o.vector(Recvv, t, v, 0) }
 func (o *Op) RecvMsg(t Target, m *Message) *Op {
 	r := o.prepare(RecvMsg, t)
 	r.Ptr, r.N = unsafe.Pointer(m), len(m.Data)
-	m.Peer.n, m.Control, m.Flags, m.rights = 0, m.Control[:0], 0, false
+	m.Peer.n, m.Control, m.Flags, m.rights = 0, m.Control[:0], 0, nil
 	return o
 }
 

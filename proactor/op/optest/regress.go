@@ -17,6 +17,7 @@ import (
 
 // regressTests are cases that once went wrong, and that no rule's own tests meet.
 var regressTests = []test{
+	{"Rule01_AnOpThatConnectedCompletesOnceAsAShutdown", connectThenShutdown},
 	{"Rule03_AnEmptySendDoesNotOvertake", emptySendInOrder},
 	{"Rule04_ABufferIsHandedToOneSendOnly", bufferHandedOnce},
 	{"Rule05_AReceiveGoesOnBehindAPassedDescriptor", recvBehindDescriptor},
@@ -25,6 +26,43 @@ var regressTests = []test{
 	{"Rule08_WhatWasSubmittedEndsIfTheEngineDoesNotComeUp", engineStaysDown},
 	{"Rule10_EmptyPipesCostNoBuffers", emptyPipes},
 	{"Rule13_APollThatCannotWaitIsRefused", pollRefused},
+}
+
+// connectThenShutdown uses one Op for a connect and then for a shutdown, with an
+// edge of the descriptor under way: nothing of the connect must be left in it.
+func connectThenShutdown(e *env) {
+	e.start()
+	for range 20 {
+		ln, sa := e.listenFD(8)
+		fd := e.tcpSocket()
+		h := e.register(fd, nil)
+		ends := make(chan error, 3)
+		var rd, o op.Op
+		buf := make([]byte, 8)
+		rd.Done = func(*op.Op) {}
+		o.Done = func(x *op.Op) {
+			_, err := x.Result()
+			if x.Code() == op.Connect && err == nil {
+				peer, _, err := unix.Accept(ln)
+				require.NoError(e, err)
+				defer unix.Close(peer)
+				_, err = e.loop.Submit(rd.Recv(h, buf))
+				require.NoError(e, err)
+				_, err = e.loop.Submit(o.Shutdown(h, unix.SHUT_WR))
+				require.NoError(e, err)
+				_, err = unix.Write(peer, []byte("edge"))
+				require.NoError(e, err)
+			}
+			ends <- err
+		}
+		_, err := e.loop.Submit(o.Connect(h, sa))
+		require.NoError(e, err)
+		require.NoError(e, await(e, ends))
+		require.NoError(e, await(e, ends))
+		e.settle()
+		require.Empty(e, ends, "once")
+		require.NoError(e, unix.Close(ln))
+	}
 }
 
 func emptySendInOrder(e *env) {
