@@ -2,8 +2,9 @@ package main
 
 import "net"
 
-// serveNet is a goroutine for each connection.
-func serveNet() (net.Addr, error) {
+// serveNet is a goroutine for each connection. The handler, if there is one, is
+// called with each piece that is received.
+func serveNet(handle func([]byte)) (net.Addr, error) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
@@ -14,19 +15,22 @@ func serveNet() (net.Addr, error) {
 			if err != nil {
 				fatal(err)
 			}
-			go echoNet(c)
+			go echoNet(c, handle)
 		}
 	}()
 	return ln.Addr(), nil
 }
 
-func echoNet(c net.Conn) {
+func echoNet(c net.Conn, handle func([]byte)) {
 	defer c.Close()
 	buf := make([]byte, bufferSize)
 	for {
 		n, err := c.Read(buf)
 		if err != nil {
 			return
+		}
+		if handle != nil {
+			handle(buf[:n])
 		}
 		if _, err := c.Write(buf[:n]); err != nil {
 			return

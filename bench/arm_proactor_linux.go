@@ -86,10 +86,15 @@ type session struct {
 
 func (s *session) received(o *proactor.Op) {
 	n, err := o.Result()
-	if err == nil {
-		_, err = s.loop.Submit(s.wr.Send(s.conn, s.buf[:n]))
-	}
 	if err != nil {
+		_ = s.conn.Close(nil)
+		return
+	}
+	s.answer(n)
+}
+
+func (s *session) answer(n int) {
+	if _, err := s.loop.Submit(s.wr.Send(s.conn, s.buf[:n])); err != nil {
 		_ = s.conn.Close(nil)
 	}
 }

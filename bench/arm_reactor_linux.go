@@ -36,12 +36,12 @@ func newReactor(raw bool) (*reactor, net.Addr, error) {
 
 // serveReactor is level-triggered: a connection is watched for reading, or while
 // it has unsent bytes for writing.
-func serveReactor(raw bool) (net.Addr, error) {
+func serveReactor(raw bool, handle func([]byte)) (net.Addr, error) {
 	r, addr, err := newReactor(raw)
 	if err != nil {
 		return nil, err
 	}
-	r.interest, r.ready = unix.EPOLLIN, r.level
+	r.interest, r.ready, r.handle = unix.EPOLLIN, r.level, handle
 	go func() { fatal(r.run()) }()
 	return addr, nil
 }

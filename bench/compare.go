@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -43,8 +44,9 @@ type result struct {
 	Rounds   map[string][]figures
 }
 
-// compare measures a scenario's arms in rounds and prints a table.
-func compare(s settings, sc *scenario) error {
+// compare measures a scenario's arms in rounds and prints a table. Arms that can't be
+// measured on this system are left out; any other error is the end.
+func compare(s settings, sc *scenario) (*result, error) {
 	arms := s.arms
 	if arms == nil {
 		arms = sc.arms
@@ -58,36 +60,48 @@ func compare(s settings, sc *scenario) error {
 		l.MiB = s.mib
 	}
 	fmt.Printf("%s: %s; %d rounds of %v; %s, %d CPUs, %s\n", sc.name, sc.what, s.rounds, s.time, kernel(), cpus(), network())
-	r := result{Scenario: sc.name, What: sc.what, Date: time.Now().Round(time.Second), Kernel: kernel(), CPU: processor(), Go: runtime.Version(), CPUs: cpus(), Network: network(),
-		Load: l, Arms: arms, Rounds: map[string][]figures{}}
-	skipped := map[string]bool{}
-	for i := range s.rounds {
-		for _, a := range arms {
-			if skipped[a] {
-				continue
-			}
+	r := &result{Scenario: sc.name, What: sc.what, Date: time.Now().Round(time.Second), Kernel: kernel(), CPU: processor(), Go: runtime.Version(), CPUs: cpus(), Network: network(),
+		Load: l, Rounds: map[string][]figures{}}
+	for _, a := range arms {
+		if err := unavailable(a, l); err != nil {
+			fmt.Printf("  without %s: %v\n", a, err)
+			continue
+		}
+		r.Arms = append(r.Arms, a)
+	}
+	if len(r.Arms) == 0 {
+		fmt.Println()
+		return r, nil
+	}
+	for range s.rounds {
+		for _, a := range r.Arms {
 			f, err := measure(a, l)
-			if err != nil && i == 0 && a != arms[0] {
-				fmt.Printf("  without %s: %v\n", a, err)
-				skipped[a] = true
-				continue
-			}
 			if err != nil {
-				return fmt.Errorf("%s: %w", a, err)
+				return nil, fmt.Errorf("%s: %w", a, err)
 			}
 			r.Rounds[a] = append(r.Rounds[a], f)
 		}
 	}
-	r.Arms = slices.DeleteFunc(slices.Clone(arms), func(a string) bool { return skipped[a] })
 	r.print()
 	if s.out == "" {
-		return nil
+		return r, nil
 	}
 	b, err := json.MarshalIndent(r, "", " ")
 	if err == nil {
 		err = os.WriteFile(filepath.Join(s.out, sc.name+".json"), append(b, '\n'), 0o644)
 	}
-	return err
+	return r, err
+}
+
+// errNoArm is why an arm that was asked for has no figures in a scenario.
+var errNoArm = errors.New("this scenario has no such arm")
+
+// base is the arm that is the measure of the others.
+func (r *result) base() string {
+	if slices.Contains(r.Arms, "reactor") {
+		return "reactor"
+	}
+	return r.Arms[0]
 }
 
 // columns of a table; a column that is empty in all rows is left out.
@@ -110,8 +124,8 @@ var columns = []struct {
 
 func (r *result) print() {
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
-	base := median(r.Rounds[r.Arms[0]], figures.cpuPerRequest)
-	fmt.Fprintf(w, "\tCPU us/req\tmin\tmax\tx %s\t", r.Arms[0])
+	base := median(r.Rounds[r.base()], figures.cpuPerRequest)
+	fmt.Fprintf(w, "\tCPU us/req\tmin\tmax\tx %s\t", r.base())
 	var shown []int
 	for i, c := range columns {
 		if slices.ContainsFunc(r.Arms, func(a string) bool { return median(r.Rounds[a], c.of) > 0 }) {

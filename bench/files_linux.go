@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
@@ -74,7 +75,11 @@ func measureFiles(arm string, l load) (f figures, err error) {
 	if arm == "fio" || arm == "fio-fixed" {
 		return fio(name, arm == "fio-fixed", l)
 	}
-	cmd := exec.Command("/proc/self/exe", "-read", arm, name, strconv.Itoa(l.Files), strconv.FormatBool(l.Direct), l.Time.String())
+	program := "/proc/self/exe"
+	if !slices.Contains(readers, arm) {
+		program = filepath.Join(os.Getenv(peersVar), "peers")
+	}
+	cmd := exec.Command(program, "-read", arm, name, strconv.Itoa(l.Files), strconv.FormatBool(l.Direct), l.Time.String())
 	cmd.Env = append(os.Environ(), "GOMAXPROCS=1")
 	cmd.Stderr = os.Stderr
 	out, err := output(cmd)

@@ -3,8 +3,8 @@ package main
 import (
 	"bytes"
 	"errors"
+	"io"
 	"math/rand/v2"
-	"net"
 	"time"
 
 	"github.com/seed-2ff0fea0/go-proactor/proactor"
@@ -19,31 +19,7 @@ type client struct {
 	out, in []byte
 	n       int // bytes received
 	sent    time.Time
-}
-
-var (
-	errWrong   = errors.New("wrong bytes in an answer")
-	errMissing = errors.New("an answer, or a part of it, didn't come")
-)
-
-// dial makes the next connection, and when all are there says so.
-func (g *generator) dial() {
-	g.missing--
-	_, err := g.loop.Dial("tcp", g.addr, func(c *proactor.Conn, err error) {
-		if err != nil {
-			g.fail(err)
-			return
-		}
-		g.clients = append(g.clients, newClient(g, c))
-		if g.missing > 0 {
-			g.dial()
-		} else if len(g.clients) == g.Conns {
-			close(g.ready)
-		}
-	})
-	if err != nil {
-		g.fail(err)
-	}
+	slow    bool // the server takes its time over this request
 }
 
 func newClient(g *generator, c *proactor.Conn) *client {
@@ -60,43 +36,28 @@ func newClient(g *generator, c *proactor.Conn) *client {
 	return x
 }
 
-// begin starts the requests.
-func (g *generator) begin() {
-	g.busy = g.Active
-	if g.Churn {
-		for range g.Conns {
-			(&visitor{g: g}).visit()
-		}
-		return
-	}
-	for _, x := range g.clients[:g.Active] {
-		x.request()
-	}
-}
-
-// stop lets what is under way end, and closes drained then: an answer that a server
-// has dropped would be missed in no other way.
-func (g *generator) stop() { g.stopping = true }
-
-// stopped is asked before each request. It counts those who make no further one.
-func (g *generator) stopped() bool {
-	if !g.stopping {
-		return false
-	}
-	if g.busy--; g.busy == 0 {
-		close(g.drained)
-	}
-	return true
-}
-
 func (x *client) request() {
 	if x.g.stopped() {
 		return
 	}
-	x.out[0]++
+	for i := 0; i < len(x.out); i += x.g.Size {
+		x.g.stamp(x.out[i:])
+	}
+	if x.g.Kind == slow {
+		x.mark()
+	}
 	x.n = 0
 	x.sent = time.Now()
 	x.submit(x.wr.Send(x.conn, x.out))
+}
+
+// mark makes one request in so many a slow one.
+func (x *client) mark() {
+	x.slow = x.g.number%slowEvery == 0
+	x.out[0] = 0
+	if x.slow {
+		x.out[0] = slowMark
+	}
 }
 
 func (x *client) submit(o *proactor.Op) {
@@ -116,7 +77,7 @@ func (x *client) wrote(o *proactor.Op) {
 func (x *client) received(o *proactor.Op) {
 	n, err := o.Result()
 	if err != nil {
-		x.g.fail(err)
+		x.g.fail(cut(err))
 		return
 	}
 	if x.n += n; x.n < len(x.in) {
@@ -127,64 +88,55 @@ func (x *client) received(o *proactor.Op) {
 		x.g.fail(errWrong)
 		return
 	}
-	x.g.requests += max(x.g.Pipe, 1)
-	x.g.latencies.add(time.Since(x.sent))
+	x.count()
 	x.request()
 }
 
-// visitor connects, sends one byte, has it back, closes, and does it again.
-type visitor struct {
-	g     *generator
-	conn  *proactor.Conn
-	b     [1]byte
-	begun time.Time
-}
-
-func (v *visitor) visit() {
-	if v.g.stopped() {
-		return
-	}
-	v.begun = time.Now()
-	if _, err := v.g.loop.Dial("tcp", v.g.addr, v.connected); err != nil && !errors.Is(err, net.ErrClosed) {
-		v.g.fail(err)
+// count counts the answers. The time of a slow request is the handler's: it says
+// nothing.
+func (x *client) count() {
+	x.g.requests += max(x.g.Pipe, 1)
+	if !x.slow {
+		x.g.latencies.add(time.Since(x.sent))
 	}
 }
 
-func (v *visitor) connected(c *proactor.Conn, err error) {
+// cut is the error of a receive that an answer was expected from.
+func cut(err error) error {
+	if errors.Is(err, io.EOF) {
+		return errMissing
+	}
+	return err
+}
+
+// finish ends the client's side, and waits for the end of the server's.
+func (x *client) finish() {
+	err := atEnd(x.conn, func(err error) {
+		if err != nil {
+			x.g.fail(err)
+		} else if x.g.open--; x.g.open == 0 {
+			close(x.g.finished)
+		}
+	})
 	if err != nil {
-		v.g.fail(err)
-		return
-	}
-	v.conn, v.b[0] = c, 'p'
-	if _, err := c.Send(v.b[:], v.wrote); err != nil {
-		v.g.fail(err)
+		x.g.fail(err)
 	}
 }
 
-func (v *visitor) wrote(_ int, err error) {
-	if err == nil {
-		v.b[0] = 0
-		_, err = v.conn.Recv(v.b[:], v.received)
+// atEnd ends the client's side of a connection, and calls f with nil if the end of
+// the stream is what comes from the server.
+func atEnd(c *proactor.Conn, f func(error)) error {
+	if _, err := c.CloseWrite(nil); err != nil {
+		return err
 	}
-	if err != nil {
-		v.g.fail(err)
-	}
-}
-
-func (v *visitor) received(_ int, err error) {
-	if err == nil && v.b[0] != 'p' {
-		err = errWrong
-	}
-	if err == nil {
-		err = v.conn.Close(v.closed)
-	}
-	if err != nil {
-		v.g.fail(err)
-	}
-}
-
-func (v *visitor) closed(error) {
-	v.g.requests++
-	v.g.latencies.add(time.Since(v.begun))
-	v.visit()
+	_, err := c.Recv(make([]byte, 1), func(_ int, err error) {
+		switch {
+		case err == nil:
+			err = errExtra
+		case errors.Is(err, io.EOF):
+			err = nil
+		}
+		f(err)
+	})
+	return err
 }

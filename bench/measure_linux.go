@@ -1,12 +1,9 @@
 package main
 
 import (
-	"context"
 	"os"
 	"runtime"
 	"time"
-
-	"github.com/seed-2ff0fea0/go-proactor/proactor"
 )
 
 // measure starts one arm, loads it, and returns the figures.
@@ -18,7 +15,7 @@ func measure(arm string, l load) (f figures, err error) {
 	if l.Loops > 1 {
 		core, procs = -1, cpus()
 	}
-	c, err := start(arm, core, procs)
+	c, err := start(l.server(arm), core, procs)
 	if err != nil {
 		return f, err
 	}
@@ -35,40 +32,24 @@ func (l load) put(c *child) (f figures, err error) {
 	empty := resident(pid)
 	n := max(l.Loops, 1)
 	runtime.GOMAXPROCS(n)
-	ended := make(chan error, n)
-	gens := make([]*generator, n)
-	for i := range gens {
-		if gens[i], err = newGenerator(l, n, c.addr); err != nil {
-			return f, err
-		}
-		go gens[i].run(ended)
+	gens, err := l.open(n, c.addr)
+	if err != nil {
+		return f, err
 	}
-	end := func(err error) error {
-		for _, g := range gens {
-			_ = g.loop.Close()
-		}
-		return err
-	}
-	for _, g := range gens {
-		select {
-		case <-g.ready:
-		case err := <-ended:
-			return f, end(err)
-		}
-	}
+	defer gens.close()
 	f.Memory = resident(pid)
-	f.PerConn = float64(f.Memory-empty) / float64(l.Conns)
-	for _, g := range gens {
-		_ = g.loop.Post(g.begin)
+	if l.Kind != datagrams { // all of which come to one socket
+		f.PerConn = float64(f.Memory-empty) / float64(l.Conns)
 	}
-	if err := window(l.Time/4, ended); err != nil { // warm
-		return f, end(err)
+	gens.post((*generator).begin)
+	if err := gens.window(l.Time / 4); err != nil { // warm
+		return f, err
 	}
 	c.mark()
 	f.count(pid, gens, -1)
 	begun := time.Now()
-	if err := window(l.Time, ended); err != nil {
-		return f, end(err)
+	if err := gens.window(l.Time); err != nil {
+		return f, err
 	}
 	f.Elapsed = time.Since(begun)
 	latencies := f.count(pid, gens, 1)
@@ -80,57 +61,114 @@ func (l load) put(c *child) (f figures, err error) {
 	counted := syscalls(pid)
 	var more figures
 	more.count(pid, gens, -1)
-	err = window(l.Time/4, ended)
+	err = gens.window(l.Time / 4)
 	more.count(pid, gens, 1)
 	f.Syscalls = float64(counted()) / float64(max(more.Requests, 1))
 	c.mark()
 	if err == nil {
-		err = drain(gens, ended)
+		err = gens.drain()
 	}
 	if err == nil && f.Requests == 0 {
 		err = errMissing
 	}
-	return f, end(err)
+	return f, err
 }
 
-// answerTime is longer than any server takes to answer.
-const answerTime = 5 * time.Second
+// generators put one load on one server together.
+type generators struct {
+	all   []*generator
+	ended chan error // gets what each ends with
+}
 
-// drain waits for the answers to all requests that are under way.
-func drain(gens []*generator, ended <-chan error) error {
-	late := time.After(answerTime)
-	for _, g := range gens {
-		_ = g.loop.Post(g.stop)
+// open makes n generators with all their connections.
+func (l load) open(n int, addr string) (*generators, error) {
+	gens := &generators{ended: make(chan error, n)}
+	for range n {
+		g, err := newGenerator(l, n, addr)
+		if err != nil {
+			gens.close()
+			return nil, err
+		}
+		gens.all = append(gens.all, g)
+		go g.run(gens.ended)
 	}
-	for _, g := range gens {
+	for _, g := range gens.all {
 		select {
-		case <-g.drained:
-		case err := <-ended:
+		case <-g.ready:
+		case err := <-gens.ended:
+			gens.close()
+			return nil, err
+		}
+	}
+	return gens, nil
+}
+
+func (gens *generators) close() {
+	for _, g := range gens.all {
+		_ = g.loop.Close()
+	}
+}
+
+// post calls f for each generator, on its loop.
+func (gens *generators) post(f func(*generator)) {
+	for _, g := range gens.all {
+		_ = g.loop.Post(func() { f(g) }) // refused if it has ended, which who waits is told
+	}
+}
+
+// window lets time go by, unless a generator ends.
+func (gens *generators) window(d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case err := <-gens.ended:
+		return err
+	}
+}
+
+const (
+	answerTime = 5 * time.Second  // longer than any server takes to answer
+	endTime    = time.Millisecond // the same for the end of one of many connections
+)
+
+// drain waits for the answers to all requests that are under way, and then for the
+// end of all connections: nothing else may come.
+func (gens *generators) drain() error {
+	gens.post((*generator).stop)
+	if err := gens.await(func(g *generator) chan struct{} { return g.drained }, answerTime, errMissing); err != nil {
+		return err
+	}
+	patience := answerTime
+	for _, g := range gens.all {
+		patience += time.Duration(g.Conns) * endTime
+	}
+	gens.post((*generator).finish)
+	return gens.await(func(g *generator) chan struct{} { return g.finished }, patience, errOpen)
+}
+
+// await waits until each generator has closed a channel; late is the error if one
+// doesn't in time.
+func (gens *generators) await(closed func(*generator) chan struct{}, patience time.Duration, late error) error {
+	timeout := time.After(patience)
+	for _, g := range gens.all {
+		select {
+		case <-closed(g):
+		case err := <-gens.ended:
 			return err
-		case <-late:
-			return errMissing
+		case <-timeout:
+			return late
 		}
 	}
 	return nil
 }
 
-// window lets time go by, unless a generator ends.
-func window(d time.Duration, ended <-chan error) error {
-	select {
-	case <-time.After(d):
-		return nil
-	case err := <-ended:
-		return err
-	}
-}
-
 // count adds what there is now, times sign, and returns the latencies since the
 // last time.
-func (f *figures) count(pid int, gens []*generator, sign int) *histogram {
+func (f *figures) count(pid int, gens *generators, sign int) *histogram {
 	f.CPU += time.Duration(sign) * cpuTime(pid)
 	f.LoadCPU += time.Duration(sign) * cpuTime(os.Getpid())
 	all := new(histogram)
-	for _, g := range gens {
+	for _, g := range gens.all {
 		done := make(chan struct{})
 		err := g.loop.Post(func() {
 			defer close(done)
@@ -143,68 +181,4 @@ func (f *figures) count(pid int, gens []*generator, sign int) *histogram {
 		}
 	}
 	return all
-}
-
-// generator is a loop that sends requests.
-type generator struct {
-	load
-	addr      string
-	loop      *proactor.Loop
-	pinned    bool
-	ready     chan struct{}
-	clients   []*client
-	missing   int
-	latencies histogram
-	requests  int
-	busy      int // clients that have a request under way
-	stopping  bool
-	drained   chan struct{}
-	err       error
-}
-
-func newGenerator(l load, share int, addr string) (*generator, error) {
-	loop, err := proactor.New(proactor.WithMaxCalls(1 << 20))
-	if err != nil {
-		return nil, err
-	}
-	g := &generator{load: l, addr: addr, loop: loop, pinned: share == 1, ready: make(chan struct{}), drained: make(chan struct{})}
-	g.Conns, g.Active = l.Conns/share, l.Active/share
-	if g.Active == 0 {
-		g.Active = g.Conns
-	}
-	return g, nil
-}
-
-// run runs the generator's loop to its end.
-func (g *generator) run(ended chan<- error) {
-	runtime.LockOSThread() // never unlocked: the thread, with its mask, ends here
-	if !g.pinned {
-		pin(-1)
-	}
-	if g.Churn {
-		close(g.ready)
-	} else {
-		g.missing = g.Conns
-		_ = g.loop.Post(func() {
-			for range min(dialsAtOnce, g.Conns) {
-				g.dial()
-			}
-		})
-	}
-	err := g.loop.Run(context.Background())
-	if err == nil {
-		err = g.err
-	}
-	ended <- err
-}
-
-// dialsAtOnce is how many connections are being made at a time: fewer than any
-// server's backlog.
-const dialsAtOnce = 64
-
-func (g *generator) fail(err error) {
-	if g.err == nil {
-		g.err = err
-	}
-	_ = g.loop.Close()
 }

@@ -17,4 +17,6 @@ func serveArm(string) error { return errors.ErrUnsupported }
 
 func readArm(string, []string) error { return errors.ErrUnsupported }
 
+func unavailable(string, load) error { return errors.ErrUnsupported }
+
 func measure(string, load) (figures, error) { return figures{}, errors.ErrUnsupported }

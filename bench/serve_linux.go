@@ -6,18 +6,29 @@ import (
 	"net"
 	"os"
 	"runtime"
+	"strings"
 	"time"
 )
 
 // bufferSize is what the servers receive into.
 const bufferSize = 16 << 10
 
-// arms are the servers of this program, each an echo.
-var arms = map[string]func() (net.Addr, error){
-	"net":               serveNet,
-	"net-2":             serveNet,
-	"reactor":           func() (net.Addr, error) { return serveReactor(false) },
-	"reactor-raw":       func() (net.Addr, error) { return serveReactor(true) },
+// serve starts a server, which goes on in the background.
+type serve func() (net.Addr, error)
+
+// arms are the servers of this program, by the kind of load and by name. Each is
+// an echo.
+var arms = map[string]map[string]serve{
+	echoes:    echoArms,
+	slow:      slowArms,
+	datagrams: datagramArms,
+}
+
+var echoArms = map[string]serve{
+	"net":               func() (net.Addr, error) { return serveNet(nil) },
+	"net-2":             func() (net.Addr, error) { return serveNet(nil) },
+	"reactor":           func() (net.Addr, error) { return serveReactor(false, nil) },
+	"reactor-raw":       func() (net.Addr, error) { return serveReactor(true, nil) },
 	"reactor-edge":      serveReactorEdge,
 	"poll":              servePoll,
 	"select":            serveSelect,
@@ -36,11 +47,34 @@ var arms = map[string]func() (net.Addr, error){
 	"group-2-deal":      groupArm(2, true),
 }
 
-// serveArm is the server of one arm: see child.
-func serveArm(arm string) error {
-	serve := arms[arm]
+// slowArms have a handler that waits: see handle.
+var slowArms = map[string]serve{
+	"net":              func() (net.Addr, error) { return serveNet(handle) },
+	"reactor":          func() (net.Addr, error) { return serveReactor(false, handle) },
+	"io_uring":         proactorArm("io_uring", slowEcho(false)),
+	"epoll":            proactorArm("epoll", slowEcho(false)),
+	"io_uring-workers": proactorArm("io_uring", slowEcho(true)),
+	"epoll-workers":    proactorArm("epoll", slowEcho(true)),
+}
+
+// datagramArms answer datagrams at one socket.
+var datagramArms = map[string]serve{
+	"net":      serveNetDatagrams,
+	"reactor":  serveReactorDatagrams,
+	"io_uring": proactorDatagrams("io_uring"),
+	"epoll":    proactorDatagrams("epoll"),
+}
+
+// serveArm is a server: see child. Its name is that of an arm, behind the kind of
+// load if that isn't an echo: see load.server.
+func serveArm(name string) error {
+	kind, arm, ok := strings.Cut(name, "/")
+	if !ok {
+		kind, arm = echoes, name
+	}
+	serve := arms[kind][arm]
 	if serve == nil {
-		return fmt.Errorf("no arm %q", arm)
+		return fmt.Errorf("no arm %q", name)
 	}
 	addr, err := serve()
 	if err != nil {

@@ -1,9 +1,10 @@
-// Command peers is the echo servers of other Go libraries, which bench compares
-// this library with. Each is written as its library's documentation advises, with
-// one poller and buffers of 16 KiB or more:
+// Command peers is what bench compares this library with: the echo servers of other
+// Go libraries, and a file reader on POSIX AIO. Each server is written as its
+// library's documentation advises, with one poller and buffers of 16 KiB or more:
 //
 //   - gaio: an epoll, a goroutine for its events and another for the completions
-//   - gain: an io_uring
+//   - gain: an io_uring; gain-31 takes at most 31 completions at a time, so that
+//     churn doesn't wait: see serveGain
 //   - gnet: an epoll
 //   - nbio: an epoll, and a goroutine that accepts
 //   - netpoll: an epoll, and a pool of goroutines for the requests
@@ -12,6 +13,7 @@
 // interfaces themselves cost.
 //
 //	go build -ldflags=-checklinkname=0 -o peers . && ./peers -serve netpoll
+//	./peers -read posix-aio FILE DEPTH DIRECT TIME
 //	cc -O2 -o io_uring c/io_uring.c && ./io_uring [each]
 //	cc -O2 -o epoll c/epoll.c && ./epoll
 //
@@ -21,6 +23,9 @@
 // Every server listens on a free port of 127.0.0.1, prints its address as the first
 // line of its standard output, serves until its standard input ends, and exits
 // with 0. Run it with GOMAXPROCS=1, pinned to a core.
+//
+// A reader reads blocks of 4 KiB at random from a file whose blocks begin with their
+// numbers (64 bits, little-endian), DEPTH at a time, and prints its figures as JSON.
 //
 // It is a module of its own, so that the library doesn't depend on its peers.
 package main
@@ -34,6 +39,8 @@ import (
 	"net"
 	"os"
 	"slices"
+
+	"github.com/pawelgaczynski/gain"
 )
 
 const bufferSize = 16 << 10
@@ -44,7 +51,8 @@ const anyPort = "127.0.0.1:0"
 // peers starts a server and returns the address it listens on. It returns at once.
 // Not every library serves on a listener that is there already.
 var peers = map[string]func() (net.Addr, error){
-	"gain":    serveGain,
+	"gain":    func() (net.Addr, error) { return serveGain() },
+	"gain-31": func() (net.Addr, error) { return serveGain(gain.WithMaxCQEvents(31)) },
 	"gaio":    serveGaio,
 	"gnet":    serveGnet,
 	"nbio":    serveNbio,
@@ -53,8 +61,15 @@ var peers = map[string]func() (net.Addr, error){
 
 func main() {
 	name := flag.String("serve", "", fmt.Sprintf("the library to serve with, of %v", slices.Sorted(maps.Keys(peers))))
+	reader := flag.String("read", "", fmt.Sprintf("the reader to read with, of %v", slices.Sorted(maps.Keys(readers))))
 	flag.Parse()
-	if err := serve(*name); err != nil {
+	var err error
+	if *reader != "" {
+		err = read(*reader, flag.Args())
+	} else {
+		err = serve(*name)
+	}
+	if err != nil {
 		exit(err)
 	}
 }

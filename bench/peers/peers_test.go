@@ -22,9 +22,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The test binary is the Go servers, too: it runs itself with -serve.
+// The test binary is the Go servers and readers, too: it runs itself with -serve, -read.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == "-serve" {
+	if len(os.Args) > 1 && (os.Args[1] == "-serve" || os.Args[1] == "-read") {
 		main()
 		return
 	}
@@ -51,10 +51,11 @@ var checks = []struct {
 func TestServersObeyTheProtocol(t *testing.T) {
 	for name, command := range commands(t) {
 		t.Run(name, func(t *testing.T) {
-			if strings.HasPrefix(name, "c io_uring") {
-				skipWithoutRing(t)
+			if strings.HasPrefix(name, "c io_uring") || strings.HasPrefix(name, "gain") {
+				needRing(t)
 			}
 			s := start(t, command)
+			t.Run("closes what its peers have closed", s.closesDescriptors)
 			for _, c := range checks {
 				t.Run(c.name, func(t *testing.T) {
 					if err := c.do(s.addr); err != nil {
@@ -96,16 +97,23 @@ func build(t *testing.T, name string) string {
 	return bin
 }
 
-// skipWithoutRing asks for a ring at a bad address: EFAULT says that there could be one.
-func skipWithoutRing(t *testing.T) {
+// needRing skips where the system refuses io_uring altogether; with
+// PROACTOR_TEST_RING=must that is a failure. It asks for a ring at a bad address:
+// EFAULT says that there could be one.
+func needRing(t *testing.T) {
 	_, _, errno := unix.Syscall(unix.SYS_IO_URING_SETUP, 1, 0, 0)
-	if errno == unix.EPERM || errno == unix.ENOSYS {
-		t.Skip("no io_uring here: ", errno)
+	if errno != unix.EPERM && errno != unix.ENOSYS {
+		return
 	}
+	if os.Getenv("PROACTOR_TEST_RING") == "must" {
+		t.Fatal("no io_uring here: ", errno)
+	}
+	t.Skip("no io_uring here: ", errno)
 }
 
 // server is a child process.
 type server struct {
+	pid    int
 	stdin  io.Closer
 	addr   string
 	exited chan error
@@ -127,7 +135,7 @@ func start(t *testing.T, command []string) *server {
 		t.Fatal(err)
 	}
 	line, err := bufio.NewReader(stdout).ReadString('\n')
-	s := &server{stdin: stdin, addr: strings.TrimSuffix(line, "\n"), exited: make(chan error, 1)}
+	s := &server{pid: cmd.Process.Pid, stdin: stdin, addr: strings.TrimSuffix(line, "\n"), exited: make(chan error, 1)}
 	ended := make(chan struct{})
 	go func() {
 		s.exited <- cmd.Wait()
@@ -154,6 +162,37 @@ func (s *server) stop(t *testing.T) {
 	case <-time.After(5 * time.Second):
 		t.Error("the server didn't exit within 5 s of its input's end")
 	}
+}
+
+// closesDescriptors has a thousand connections come and go. It has one
+// before it counts, as some servers open more for the first. Nothing tells when
+// another process closes a descriptor, so it looks until it has.
+func (s *server) closesDescriptors(t *testing.T) {
+	if err := rounds(s.addr, 1, 1); err != nil {
+		t.Fatal(err)
+	}
+	before := s.descriptors(t)
+	for range 1000 {
+		if err := rounds(s.addr, 1, 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	late := time.After(10 * time.Second)
+	for look := time.NewTicker(time.Millisecond); s.descriptors(t) > before; {
+		select {
+		case <-look.C:
+		case <-late:
+			t.Fatalf("%d descriptors before 1000 connections, %d after", before, s.descriptors(t))
+		}
+	}
+}
+
+func (s *server) descriptors(t *testing.T) int {
+	fds, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", s.pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(fds)
 }
 
 // dial connects; a deadline makes a server that doesn't answer a failed check.

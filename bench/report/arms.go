@@ -81,6 +81,9 @@ var looks = map[string]look{
 	"epoll-each":        {"orange", true, triangle, nil, "the same, receiving into a pool that connections share"},
 	"epoll-busypoll":    {"brown", true, square, nil, "the same, polling for readiness"},
 
+	"io_uring-workers": {"sky", true, triangle, nil, "this library on io_uring, slow handlers in workers"},
+	"epoll-workers":    {"orange", true, triangle, nil, "this library on epoll, slow handlers in workers"},
+
 	"group-1":      {"blue", true, circle, nil, "one loop of this library"},
 	"group-2":      {"sky", true, triangle, nil, "two loops of this library"},
 	"group-2-deal": {"navy", true, square, nil, "two loops, connections dealt out"},
@@ -101,12 +104,14 @@ var looks = map[string]look{
 	"sigio":        {"olive", false, triangle.outline(), dotted, "signals of sockets, F_SETSIG"},
 	"aio-poll":     {"sand", false, cross, mixed, "polls as requests of Linux AIO"},
 	"aio":          {"olive", false, diamond.outline(), mixed, "Linux AIO, io_submit(2)"},
+	"posix-aio":    {"teal", false, cross, dotted, "glibc's POSIX AIO, aio_read(3)"},
 
 	"netpoll": {"olive", false, cross, mixed, "CloudWeGo's netpoll, a Go library"},
 	"gnet":    {"teal", false, triangle.outline(), mixed, "gnet, a Go library"},
 	"nbio":    {"violet", false, diamond.outline(), dashed, "nbio, a Go library"},
 	"gaio":    {"sand", false, square.outline(), dotted, "gaio, a Go library"},
 	"gain":    {"lime", false, circle.outline(), mixed, "gain, a Go library"},
+	"gain-31": {"brown", false, square.outline(), dotted, "the same, at most 31 completions at a time"},
 
 	"c-epoll":         {"plum", false, diamond.outline(), dotted, "a server in C on epoll"},
 	"c-io_uring":      {"purple", false, circle.outline(), dashed, "a server in C on io_uring"},

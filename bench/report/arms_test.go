@@ -119,8 +119,11 @@ func TestArmsOfOneKindLookDifferent(t *testing.T) {
 		{"net", "reactor", "epoll", "io_uring", "epoll-each", "io_uring-each", "epoll-busypoll", "io_uring-busypoll",
 			"c-epoll", "c-io_uring", "c-io_uring+each", "gnet", "nbio", "netpoll", "gaio", "gain"},
 		{"net", "threads", "busypoll", "select", "poll", "sigio", "aio-poll", "reactor", "reactor-edge", "reactor-raw", "epoll", "io_uring"},
+		{"net", "reactor", "epoll", "io_uring", "epoll-each", "io_uring-each",
+			"c-epoll", "c-io_uring", "c-io_uring+each", "gnet", "nbio", "netpoll", "gaio", "gain", "gain-31"},
+		{"net", "reactor", "epoll", "io_uring", "epoll-workers", "io_uring-workers"},
 		{"group-1", "group-2", "group-2-deal", "net-2"},
-		{"ReadAt", "io_uring", "io_uring-registered", "epoll", "aio", "fio", "fio-fixed"},
+		{"ReadAt", "io_uring", "io_uring-registered", "epoll", "aio", "fio", "fio-fixed", "posix-aio"},
 	}
 	for _, arms := range kinds {
 		seen := map[string]string{}

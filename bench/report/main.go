@@ -4,6 +4,7 @@
 //	go run ./bench -full -peers -out DIR
 //	go run -C bench/report . -in DIR -out page.html
 //
+// The page has the texts of DIR/claims.txt, which bench writes, and DIR/about.txt, too.
 // It measures nothing itself and knows no scenario by name: what is plotted over
 // what follows from the loads that the files describe. It is a module of its own,
 // so that the library doesn't depend on what draws the plots.
@@ -37,8 +38,12 @@ func report(in, out string) error {
 	if err != nil {
 		return err
 	}
+	n, err := readNotes(in)
+	if err != nil {
+		return err
+	}
 	var page bytes.Buffer
-	if err := writePage(&page, rs); err != nil {
+	if err := writePage(&page, rs, n); err != nil {
 		return err
 	}
 	return os.WriteFile(out, page.Bytes(), 0o644)

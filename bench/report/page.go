@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 var (
@@ -24,6 +25,7 @@ type page struct {
 	CSS       template.CSS
 	Facts     []fact
 	Mixed     bool // the files are not of one machine
+	Notes     notes
 	Groups    []group
 	Series    []*series
 	Scenarios []section
@@ -48,18 +50,18 @@ type section struct {
 	Table                        table
 }
 
-func writePage(w io.Writer, rs []*result) error {
-	p, err := newPage(rs)
+func writePage(w io.Writer, rs []*result, n notes) error {
+	p, err := newPage(rs, n)
 	if err != nil {
 		return err
 	}
 	return pageTemplate.Execute(w, p)
 }
 
-func newPage(rs []*result) (*page, error) {
+func newPage(rs []*result, n notes) (*page, error) {
 	w := dress(rs)
 	css := ":root{" + hueCSS(false) + "}\n@media (prefers-color-scheme:dark){:root{" + hueCSS(true) + "}}\n" + pageCSS
-	p := &page{CSS: template.CSS(css)}
+	p := &page{CSS: template.CSS(css), Notes: n}
 	p.Facts, p.Mixed = facts(rs)
 	var err error
 	if p.Legend, err = w.legend(armsOf(rs)); err != nil {
@@ -91,7 +93,7 @@ func newPage(rs []*result) (*page, error) {
 }
 
 func newSection(r *result, w wardrobe, id string) (section, error) {
-	s := section{ID: id, Name: clean(r.Scenario), What: clean(r.What), Rounds: r.rounds(), File: clean(r.file), Base: clean(r.Arms[0])}
+	s := section{ID: id, Name: clean(r.Scenario), What: clean(r.What), Rounds: r.rounds(), File: clean(r.file), Base: clean(r.base())}
 	for _, plot := range []func(*result, wardrobe) (figure, error){bars, latencies} {
 		f, err := plot(r, w)
 		if err != nil {
@@ -106,17 +108,24 @@ func newSection(r *result, w wardrobe, id string) (section, error) {
 	return s, err
 }
 
-// facts say where and when the figures were measured. They are mixed if the files
-// differ in one of them other than the time: then the scenarios don't compare.
+// facts say where and when the figures were measured, as far as the files tell. They
+// are mixed if the files differ in one of them other than the time and the command:
+// then the scenarios don't compare.
 func facts(rs []*result) (fs []fact, mixed bool) {
+	if d := dates(rs); d != "" {
+		fs = append(fs, fact{"Measured", d})
+	}
 	for _, f := range []struct {
-		name string
-		of   func(*result) string
+		name    string
+		of      func(*result) string
+		differs bool // it may, from file to file
 	}{
-		{"Kernel", func(r *result) string { return r.Kernel }},
-		{"Go", func(r *result) string { return r.Go }},
-		{"CPUs", func(r *result) string { return strconv.Itoa(r.CPUs) }},
-		{"Network", func(r *result) string { return r.Network }},
+		{"Kernel", func(r *result) string { return r.Kernel }, false},
+		{"CPU", func(r *result) string { return r.CPU }, false},
+		{"CPUs", func(r *result) string { return strconv.Itoa(r.CPUs) }, false},
+		{"Go", func(r *result) string { return r.Go }, false},
+		{"Network", func(r *result) string { return r.Network }, false},
+		{"Command", func(r *result) string { return r.Command }, true},
 	} {
 		var values []string
 		for _, r := range rs {
@@ -124,25 +133,34 @@ func facts(rs []*result) (fs []fact, mixed bool) {
 				values = append(values, v)
 			}
 		}
-		mixed = mixed || len(values) > 1
-		fs = append(fs, fact{f.name, strings.Join(values, "; ")})
-	}
-	first, last := rs[0].modified, rs[0].modified
-	for _, r := range rs {
-		if r.modified.Before(first) {
-			first = r.modified
-		}
-		if r.modified.After(last) {
-			last = r.modified
+		mixed = mixed || len(values) > 1 && !f.differs
+		values = slices.DeleteFunc(values, func(v string) bool { return v == "" })
+		if len(values) > 0 {
+			fs = append(fs, fact{f.name, strings.Join(values, "; ")})
 		}
 	}
-	date := first.Format("2006-01-02 15:04")
-	switch end := last.Format("2006-01-02"); {
-	case end != first.Format("2006-01-02"):
-		date += " to " + last.Format("2006-01-02 15:04")
-	case last.Format("15:04") != first.Format("15:04"):
-		date += " to " + last.Format("15:04")
-	}
-	fs = append(fs, fact{"Date of the files", date + last.Format(" MST")})
 	return fs, mixed
+}
+
+// dates are from the first to the last scenario's; none if no file has one.
+func dates(rs []*result) string {
+	var all []time.Time
+	for _, r := range rs {
+		if !r.Date.IsZero() {
+			all = append(all, r.Date.UTC())
+		}
+	}
+	if len(all) == 0 {
+		return ""
+	}
+	first, last := slices.MinFunc(all, time.Time.Compare), slices.MaxFunc(all, time.Time.Compare)
+	const day, minute = "2006-01-02", "15:04"
+	s := first.Format(day + " " + minute)
+	switch {
+	case last.Format(day) != first.Format(day):
+		s += " to " + last.Format(day+" "+minute)
+	case last.Format(minute) != first.Format(minute):
+		s += " to " + last.Format(minute)
+	}
+	return s + " UTC"
 }

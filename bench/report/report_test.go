@@ -5,13 +5,16 @@ import (
 	"encoding/json"
 	"encoding/xml"
 	"errors"
+	"fmt"
 	"html"
 	"io"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 )
 
 func pageOf(t *testing.T, dir string) string {
@@ -69,7 +72,7 @@ func TestPageHasEveryScenarioAndArm(t *testing.T) {
 			t.Errorf("scenario %s has %d figures, want CPU and latency", r.Scenario, n)
 		}
 	}
-	for _, want := range []string{"Linux 6.18.0", "go1.26.0", "own namespace, reno", "Echo of 64 B over the connections: small, sparse",
+	for _, want := range []string{"Linux 6.18.0", "go1.26.0", "Example CPU 9000", "<dd>2026-01-02 22:58 to 23:10 UTC</dd>", "own namespace, reno", "Echo of 64 B over the connections: small, sparse",
 		"Random reads, cached, over the depth", "IOPS", "Of the 10,000 connections, 100 send.", "prefers-color-scheme:dark"} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page lacks %q", want)
@@ -238,7 +241,7 @@ func TestMissingRoundsAndFilesAreTyped(t *testing.T) {
 func TestASingleBareMeasurementMakesAPage(t *testing.T) {
 	r := &result{Scenario: "bare", Arms: []string{"x"}, Rounds: map[string][]figures{"x": {{Requests: 1, Elapsed: 1}}}}
 	var b bytes.Buffer
-	if err := writePage(&b, []*result{r}); err != nil {
+	if err := writePage(&b, []*result{r}, notes{}); err != nil {
 		t.Fatal(err)
 	}
 	for _, svg := range elements(t, b.String(), "svg") {
@@ -257,5 +260,104 @@ func TestFilesOfSeveralMachinesAreAnnounced(t *testing.T) {
 	edit(t, filepath.Join(dir, "small.json"), func(r *result) { r.Kernel = "Linux 5.10" })
 	if !strings.Contains(pageOf(t, dir), warning) {
 		t.Error("no warning about files of two machines")
+	}
+}
+
+func TestThePageHasTheTextsBesideTheFigures(t *testing.T) {
+	page := pageOf(t, "testdata/results")
+	for _, want := range []string{
+		`<li>Waiting is cheap: <strong>holds in part</strong>`,
+		`<li>small: io_uring 4.00, net 6.00 us of CPU per request, ratio 0.67: yes</li>`,
+		`net 3.00 &lt;us&gt; of CPU`,
+		"<pre>go run ./bench -out DIR\n\n  small    twice</pre>",
+		`href="#claims"`, `href="#about"`,
+	} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page lacks %q", want)
+		}
+	}
+	dir := fixture(t)
+	for _, name := range []string{"claims.txt", "about.txt"} {
+		if err := os.Remove(filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	page = pageOf(t, dir)
+	if strings.Contains(page, `"claims`) || strings.Contains(page, `"about`) {
+		t.Error("a section for a text that isn't there")
+	}
+}
+
+func TestATextThatCannotBeReadIsAnError(t *testing.T) {
+	dir := fixture(t)
+	claims := filepath.Join(dir, "claims.txt")
+	if err := errors.Join(os.Remove(claims), os.Mkdir(claims, 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := readNotes(dir); err == nil || !strings.Contains(err.Error(), claims) {
+		t.Errorf("error %v, want one that names %s", err, claims)
+	}
+}
+
+func TestTextsAreMadeFitForThePage(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "about.txt"), []byte("a\tb\r\nc\x00\n\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	n, err := readNotes(dir)
+	if want := "a    b\nc\uFFFD"; err != nil || n.About != want {
+		t.Errorf("got %q, %v, want %q", n.About, err, want)
+	}
+}
+
+func TestClaimsMayHaveAnyShape(t *testing.T) {
+	got := parseClaims("  no claim above: yes\nno verdict\n\n  finding: a: no\n")
+	want := []claim{
+		{Text: "no claim above", Verdict: "yes"},
+		{Text: "no verdict", Findings: []claim{{Text: "finding: a", Verdict: "no"}}},
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v\nwant %+v", got, want)
+	}
+}
+
+func TestDatesAreThoseOfTheFiles(t *testing.T) {
+	at := func(s string) *result {
+		d, err := time.Parse(time.RFC3339, s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return &result{Date: d}
+	}
+	noon, later, next := at("2026-01-02T12:00:30Z"), at("2026-01-02T14:05:00+01:00"), at("2026-01-03T00:01:00Z")
+	for _, c := range []struct {
+		want string
+		rs   []*result
+	}{
+		{"", []*result{{}}},
+		{"2026-01-02 12:00 UTC", []*result{{}, noon, noon}},
+		{"2026-01-02 12:00 to 13:05 UTC", []*result{later, {}, noon}},
+		{"2026-01-02 12:00 to 2026-01-03 00:01 UTC", []*result{next, noon, later}},
+	} {
+		if got := dates(c.rs); got != c.want {
+			t.Errorf("got %q, want %q", got, c.want)
+		}
+	}
+}
+
+func TestFactsThatNoFileHasAreLeftOut(t *testing.T) {
+	names := func(rs ...*result) string {
+		fs, mixed := facts(rs)
+		s := fmt.Sprint(mixed)
+		for _, f := range fs {
+			s += ", " + f.Name + "=" + f.Value
+		}
+		return s
+	}
+	if got, want := names(&result{CPUs: 2}, &result{CPUs: 2, Command: "bench"}), "false, CPUs=2, Command=bench"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	if got, want := names(&result{CPU: "one"}, &result{CPU: "another"}, &result{}), "true, CPU=one; another, CPUs=0"; got != want {
+		t.Errorf("got %s, want %s", got, want)
 	}
 }

@@ -32,6 +32,7 @@ type figures struct {
 
 // load is what the load generator did.
 type load struct {
+	Kind   string // empty: an echo on connections, or reads
 	Conns  int
 	Active int
 	Size   int
@@ -48,16 +49,26 @@ type load struct {
 type result struct {
 	Scenario string
 	What     string
+	Date     time.Time
 	Kernel   string
+	CPU      string // its model
 	Go       string
 	CPUs     int
 	Network  string
+	Command  string
 	Load     load
-	Arms     []string // the first is the base of the ratios
+	Arms     []string // see base
 	Rounds   map[string][]figures
 
-	file     string
-	modified time.Time
+	file string
+}
+
+// base is the arm that is the measure of the others: the reactor, if it is there.
+func (r *result) base() string {
+	if slices.Contains(r.Arms, "reactor") {
+		return "reactor"
+	}
+	return r.Arms[0]
 }
 
 var (
@@ -93,15 +104,11 @@ func readResults(dir string) ([]*result, error) {
 }
 
 func readResult(name string) (*result, error) {
-	st, err := os.Stat(name)
-	if err != nil {
-		return nil, err
-	}
 	b, err := os.ReadFile(name)
 	if err != nil {
 		return nil, err
 	}
-	r := &result{file: filepath.Base(name), modified: st.ModTime()}
+	r := &result{file: filepath.Base(name)}
 	if err := json.Unmarshal(b, r); err != nil {
 		return nil, err
 	}
@@ -134,6 +141,7 @@ func (r *result) check() error {
 func byKind(a, b *result) int {
 	return cmp.Or(
 		cmp.Compare(min(a.Load.Files, 1), min(b.Load.Files, 1)),
+		cmp.Compare(a.Load.Kind, b.Load.Kind),
 		compareBool(a.Load.Churn, b.Load.Churn),
 		cmp.Compare(max(a.Load.Loops, 1), max(b.Load.Loops, 1)),
 		cmp.Compare(max(a.Load.Pipe, 1), max(b.Load.Pipe, 1)),

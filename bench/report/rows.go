@@ -118,7 +118,7 @@ func bars(r *result, w wardrobe) (figure, error) {
 	p.X.Label.Text = "µs per " + r.unit()
 	title := "CPU per " + r.unit() + ", µs"
 	svg, err := render(p, rs.height(), described{r.Scenario + ": " + title, strings.Join(desc, " ")})
-	caption := fmt.Sprintf("Median and ratio to %s; the whiskers are the best and the worst round. Lower is better.", r.Arms[0])
+	caption := fmt.Sprintf("Median and ratio to %s; the whiskers are the best and the worst round. Lower is better.", r.base())
 	return figure{Title: title, Caption: caption, SVG: svg}, err
 }
 

@@ -37,7 +37,7 @@ func (r *result) spread(arm string, of func(figures) float64) spread {
 
 // ratio is an arm's CPU per request over the base arm's; NaN if that has none.
 func (r *result) ratio(arm string) float64 {
-	base := r.spread(r.Arms[0], figures.cpu).median
+	base := r.spread(r.base(), figures.cpu).median
 	if base == 0 {
 		return math.NaN()
 	}

@@ -47,9 +47,9 @@ func families(rs []*result) [][]*result {
 	return groups
 }
 
-// related tells whether scenarios ask the same question: they have the same base,
-// and most of their arms are the same. Not all need be, for an arm may have no way
-// to do one of them.
+// related tells whether scenarios ask the same question: they have the same kind of
+// load and the same base, and most of their arms are the same. Not all need be, for an
+// arm may have no way to do one of them.
 func related(a, b *result) bool {
 	common := 0
 	for _, arm := range a.Arms {
@@ -57,13 +57,13 @@ func related(a, b *result) bool {
 			common++
 		}
 	}
-	return a.Arms[0] == b.Arms[0] && 2*common >= len(a.Arms)+len(b.Arms)-common
+	return a.Load.Kind == b.Load.Kind && a.base() == b.base() && 2*common >= len(a.Arms)+len(b.Arms)-common
 }
 
 func newMatrix(rs []*result, w wardrobe, id map[*result]string) (matrix, error) {
 	arms := armsOf(rs)
 	legend, err := w.legend(arms)
-	m := matrix{Base: clean(rs[0].Arms[0]), Arms: legend}
+	m := matrix{Base: clean(rs[0].base()), Arms: legend}
 	for _, r := range rs {
 		row := matrixRow{Scenario: clean(r.Scenario), What: clean(r.What), ID: id[r]}
 		best := r.byCPU()[0]
@@ -108,7 +108,7 @@ type finding struct {
 // findings count only what the rounds support: a scenario is clear if an arm's
 // worst round is better than the base's best, or the reverse.
 func findings(rs []*result, w wardrobe) []finding {
-	base := rs[0].Arms[0]
+	base := rs[0].base()
 	var fs []finding
 	for _, a := range armsOf(rs) {
 		if !w[a].ours || a == base {
