@@ -58,11 +58,6 @@ func (l *Loop) NewConn(fd int) (*Conn, error) {
 	return c, nil
 }
 
-// newConn is newConnOf for stream sockets.
-func (l *Loop) newConn(fd int, unix bool) (*Conn, error) {
-	return l.newConnOf(fd, op.Socket, unix)
-}
-
 // newConnOf is NewConn for a socket that the loop itself made.
 func (l *Loop) newConnOf(fd int, k op.Kind, unix bool) (*Conn, error) {
 	c := &Conn{loop: l}

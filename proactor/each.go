@@ -137,16 +137,25 @@ func (l *Loop) needBuffers() {
 func (l *Loop) hold(o *op.Op, x *op.Buffer) *op.Buffer {
 	b, s := &l.buffers, o.Req().Handle.State()
 	s.Held++
-	if int(s.Held) >= l.opts.quota && o.Req().Flags&op.Throttled == 0 {
+	quota := l.quota(s)
+	if int(s.Held) >= quota && o.Req().Flags&op.Throttled == 0 {
 		b.throttled++
 		l.rest(o, op.Throttled)
 	}
-	if int(s.Held) <= l.opts.quota {
+	if int(s.Held) <= quota {
 		return x
 	}
 	x = b.pool.Extra(x)
 	l.engine.Refill()
 	return x
+}
+
+// quota is how many Buffers a handle may have out.
+func (l *Loop) quota(s *op.HandleState) int {
+	if s.Kind == op.Packet && !s.Connected {
+		return max(l.opts.quota, l.buffers.pool.Count()*3/4)
+	}
+	return l.opts.quota
 }
 
 // starve lets a receive wait until Buffers are back.
@@ -223,7 +232,7 @@ func (l *Loop) returned(h *op.Handle) {
 	s := h.State()
 	s.Held--
 	o := s.In.Head()
-	if o == nil || o.Req().Flags&op.Throttled == 0 || int(s.Held) > l.opts.quota/2 {
+	if o == nil || o.Req().Flags&op.Throttled == 0 || int(s.Held) > l.quota(s)/2 {
 		return
 	}
 	l.buffers.throttled--

@@ -53,7 +53,8 @@ type Loop struct {
 	posts      []func()
 	nextPost   int
 	asks       []request
-	paused     []*acceptor // wait for a free descriptor
+	senders    []*op.Handle // with messages that came in this turn
+	paused     []*acceptor  // wait for a free descriptor
 	closing    bool
 	broken     bool // the engine never came up
 	inTurn     bool

@@ -91,7 +91,8 @@ func WithBuffers(n, size int) Option {
 
 // WithQuota sets how many Buffers one connection may have out before its
 // receiving pauses, so that a few slow readers don't take them all; the default
-// is 32. It goes on when half of them are back.
+// is 32. It goes on when half of them are back. A datagram socket without a fixed
+// peer stands for many connections: it may have three quarters of all.
 func WithQuota(n int) Option { return func(o *options) { o.quota = max(n, 1) } }
 
 // WithBusyPoll lets the loop look for completions for d before it sleeps: a

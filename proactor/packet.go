@@ -2,6 +2,7 @@ package proactor
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"os"
@@ -86,9 +87,40 @@ func (l *Loop) NewPacketConn(fd int) (*PacketConn, error) {
 	}
 	if c.State().Kind != op.Packet {
 		l.dropHandle(&c.handle)
-		return nil, opError("register", "descriptor", "of another kind", syscall.ENOTSUP)
+		return nil, fmt.Errorf("proactor: descriptor %d is no datagram socket: %w", fd, errors.ErrUnsupported)
 	}
 	return c, nil
+}
+
+// AdoptPacketConn takes a socket over from package net: a *net.UDPConn, or a
+// *net.UnixConn of network "unixgram". The PacketConn owns it then, with what it has
+// received, and c is closed: a read or write of c that is under way ends with
+// net.ErrClosed. A unix socket's file is left to the caller. On an error c is
+// untouched. Any goroutine may call it.
+func (l *Loop) AdoptPacketConn(c net.PacketConn) (*PacketConn, error) {
+	n, err := l.adoptPacketConn(c)
+	if err != nil {
+		return nil, fmt.Errorf("proactor: adopt %T: %w", c, err)
+	}
+	_ = c.Close()
+	return n, nil
+}
+
+func (l *Loop) adoptPacketConn(c net.PacketConn) (*PacketConn, error) {
+	switch c.(type) {
+	case *net.UDPConn, *net.UnixConn:
+	default:
+		return nil, errors.ErrUnsupported
+	}
+	fd, err := duplicate(c.(syscall.Conn))
+	if err != nil {
+		return nil, err
+	}
+	n, err := l.NewPacketConn(fd)
+	if err != nil {
+		op.CloseFD(fd)
+	}
+	return n, err
 }
 
 // Loop returns the loop that the socket belongs to.

@@ -161,6 +161,12 @@ func (l *Loop) admitList(o *op.Op) {
 		l.admit(o)
 		o = next
 	}
+	for i, h := range l.senders {
+		l.senders[i] = nil
+		l.advance(&h.State().Out)
+		l.maybeShut(h)
+	}
+	l.senders = l.senders[:0]
 }
 
 // admit puts a submitted operation where it belongs and, if nothing is before
@@ -206,7 +212,11 @@ func (l *Loop) admit(o *op.Op) {
 	}
 	first := line.Empty()
 	line.Push(o)
-	if first {
+	switch {
+	case !first:
+	case line == &s.Out && s.Kind.HasBounds():
+		l.senders = append(l.senders, r.Handle) // those behind it in the inbox leave with it
+	default:
 		l.advance(line)
 		l.maybeShut(r.Handle)
 	}

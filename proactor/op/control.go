@@ -190,11 +190,12 @@ func (c Control) TrafficClass() (tc int, ok bool) {
 
 // AppendTrafficClass sets that byte of a datagram over IPv6, or over IPv4.
 func (c Control) AppendTrafficClass(tc int, ipv6 bool) Control {
-	b := binary.NativeEndian.AppendUint32(nil, uint32(tc))
+	var b [4]byte
+	binary.NativeEndian.PutUint32(b[:], uint32(tc))
 	if ipv6 {
-		return c.Append(solIPv6, ipv6Tclass, b)
+		return c.Append(solIPv6, ipv6Tclass, b[:])
 	}
-	return c.Append(solIP, ipTOS, b)
+	return c.Append(solIP, ipTOS, b[:])
 }
 
 // SegmentSize returns, on a UDP socket with UDP_GRO, the size of the datagrams
@@ -211,5 +212,7 @@ func (c Control) SegmentSize() int {
 // AppendSegmentSize has the kernel cut the message into datagrams of n bytes, at
 // most 64 (UDP_SEGMENT, Linux 4.18).
 func (c Control) AppendSegmentSize(n int) Control {
-	return c.Append(solUDP, udpSegment, binary.NativeEndian.AppendUint16(nil, uint16(n)))
+	var b [2]byte
+	binary.NativeEndian.PutUint16(b[:], uint16(n))
+	return c.Append(solUDP, udpSegment, b[:])
 }

@@ -226,7 +226,7 @@ func badAddresses(e *env) {
 	l := e.start()
 	never := func(*proactor.Conn, error) { e.Error("a callback of a refused dial") }
 	for _, x := range [][2]string{
-		{"tcp", "localhost:80"}, {"tcp", "127.0.0.1"}, {"tcp4", "[::1]:80"}, {"tcp6", "127.0.0.1:80"},
+		{"tcp", "localhost"}, {"tcp", "127.0.0.1"}, {"tcp4", "[::1]:80"}, {"tcp6", "127.0.0.1:80"},
 		{"udp", "127.0.0.1:80"}, {"", ""}, {"unix", strings.Repeat("x", 200)},
 	} {
 		_, err := l.Dial(x[0], x[1], never)

@@ -276,7 +276,7 @@ func failedDials(e *env) {
 		require.Error(e, await(e, ends))
 		require.Error(e, await(e, ends))
 	}
-	_, err := l.Dial("tcp", "127.0.0.1:http", done)
+	_, err := l.Dial("tcp", "127.0.0.1", done)
 	require.Error(e, err)
 	e.sameDescriptors(before)
 }
