@@ -1,11 +1,9 @@
 package proactor
 
 import (
-	"errors"
 	"net"
 	"net/netip"
 	"os"
-	"syscall"
 
 	"github.com/seed-2ff0fea0/go-proactor/proactor/op"
 	"golang.org/x/sys/unix"
@@ -23,18 +21,14 @@ func (d *Dialer) socket(network string, to *op.Sockaddr) (int, error) {
 			op.CloseFD(fd)
 		}
 	}()
-	address := to.Path()
 	if to.Family() != op.AFUnix {
-		network, address = "tcp6", to.AddrPort().String()
-		if to.Family() == op.AFInet {
-			network = "tcp4"
-		}
 		if err := d.setTCP(fd); err != nil {
 			return -1, err
 		}
 	}
 	if d.Control != nil { // behind our options, so that it can change them
-		if err := d.Control(network, address, rawConn(fd)); err != nil {
+		name, address := controlNames(network, to)
+		if err := d.Control(name, address, rawConn(fd)); err != nil {
 			return -1, err
 		}
 	}
@@ -96,17 +90,3 @@ func (d *Dialer) from(to *op.Sockaddr) (*op.Sockaddr, error) {
 	}
 	return op.IPSockaddr(netip.AddrPortFrom(ip, local.Port()))
 }
-
-// rawConn is a socket as Dialer.Control gets it.
-type rawConn int
-
-var _ syscall.RawConn = rawConn(0)
-
-func (c rawConn) Control(f func(fd uintptr)) error {
-	f(uintptr(c))
-	return nil
-}
-
-func (rawConn) Read(func(uintptr) bool) error { return errors.ErrUnsupported }
-
-func (rawConn) Write(func(uintptr) bool) error { return errors.ErrUnsupported }

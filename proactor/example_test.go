@@ -200,6 +200,77 @@ func ExampleLoop_Listen() {
 	// Output: tcp 127.0.0.1
 }
 
+func ExampleLoop_ListenPacket() {
+	loop, err := proactor.New()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	c, err := loop.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	_ = c.RecvEach(func(b *proactor.Buffer, err error) {
+		if err == nil {
+			_, _ = c.SendBuffer(b, nil) // back to whom it came from: b.From()
+		}
+	})
+	peer, err := loop.DialPacket("udp", c.LocalAddr().String())
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	buf := make([]byte, 100)
+	_, _ = peer.Recv(buf, func(n int, err error) {
+		fmt.Println(string(buf[:n]), err)
+		_ = loop.Close()
+	})
+	_, _ = peer.Send([]byte("anybody there?"), nil)
+	_ = loop.Run(context.Background())
+	// Output: anybody there? <nil>
+}
+
+// A descriptor is passed over a unix socket: here within one program, to a pipe.
+func ExampleConn_SendMsg() {
+	loop, err := proactor.New()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	ln, err := loop.Listen("unix", fmt.Sprintf("@proactor-example-%d", os.Getpid()))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	_, _ = ln.Accept(func(c *proactor.Conn, err error) {
+		m := &proactor.Message{Data: make([]byte, 10), Control: make(proactor.Control, 0, 64)}
+		_, _ = c.RecvMsg(m, func(n int, err error) {
+			for _, fd := range m.Rights() { // ours from here on
+				f := os.NewFile(uintptr(fd), "passed")
+				fmt.Println(f.WriteString("through the pipe"))
+				_ = f.Close()
+			}
+			_ = loop.Close()
+		})
+	})
+	r, w, err := os.Pipe()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	_, _ = loop.Dial("unix", ln.Addr().String(), func(c *proactor.Conn, err error) {
+		m := &proactor.Message{Data: []byte{0}, Control: proactor.Control(nil).AppendRights(int(w.Fd()))}
+		_, _ = c.SendMsg(m, func(int, error) { _ = w.Close() })
+	})
+	_ = loop.Run(context.Background())
+	all, err := io.ReadAll(r)
+	fmt.Println(string(all), err)
+	// Output:
+	// 16 <nil>
+	// through the pipe <nil>
+}
+
 func ExampleLoop_OpenFile() {
 	dir, err := os.MkdirTemp("", "proactor")
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"net"
 	"runtime"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"sync/atomic"
 )
@@ -34,6 +35,8 @@ type GroupOptions struct {
 	Deal bool
 	// Pin keeps each loop's thread on one CPU of those that the process may use.
 	Pin bool
+	// Listen are the options of the sockets of Serve.
+	Listen ListenConfig
 }
 
 // NewGroup makes the loops, all with the same options.
@@ -61,12 +64,14 @@ func (g *Group) Loops() []*Loop { return g.loops }
 // closes the Group.
 func (g *Group) Serve(network, address string, each func(*Conn, error)) (net.Addr, error) {
 	n := len(g.loops)
-	if g.opts.Deal || network == "unix" {
+	if g.opts.Deal || strings.HasPrefix(network, "unix") {
 		n = 1
 	}
+	config := g.opts.Listen
+	config.ReusePort = config.ReusePort || n > 1
 	var addr net.Addr
 	for i, l := range g.loops[:n] {
-		ln, err := l.listenShared(network, address, n > 1)
+		ln, err := config.listen(l, network, address)
 		if err != nil {
 			return nil, errors.Join(opError("listen", network, address, err), g.Close())
 		}

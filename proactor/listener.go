@@ -19,54 +19,6 @@ type Listener struct {
 	each atomic.Bool
 }
 
-// Listen listens on network "tcp", "tcp4", "tcp6", "unix" or "unixpacket", at an address as
-// package net takes it; a wildcard of "tcp" takes IPv4 and IPv6. The socket is
-// close-on-exec; TCP has SO_REUSEADDR, and TCP_NODELAY on what it accepts. It
-// may block for a moment: host names are looked up, and a port that is still
-// being released is tried again for 0.1 s. Any goroutine may call it.
-func (l *Loop) Listen(network, address string) (*Listener, error) {
-	ln, err := l.listenShared(network, address, false)
-	if err != nil {
-		return nil, opError("listen", network, address, err)
-	}
-	return ln, nil
-}
-
-// listenShared listens; shared lets other sockets listen at the same address.
-func (l *Loop) listenShared(network, address string, shared bool) (*Listener, error) {
-	kind := kindOf(network)
-	if kind == op.Packet {
-		return nil, net.UnknownNetworkError(network)
-	}
-	sa, err := resolve(network, address, true)
-	if err != nil {
-		return nil, err
-	}
-	fd, err := newSocket(sa.Family(), kind)
-	if err != nil {
-		return nil, err
-	}
-	ln := &Listener{loop: l}
-	ln.State().Unix = sa.Family() == op.AFUnix
-	if shared {
-		if err = sharePort(fd); err != nil {
-			op.CloseFD(fd)
-			return nil, err
-		}
-	}
-	if err = bindListen(fd, sa, network == "tcp6"); err == nil {
-		if sa, err = socketName(fd, false); err == nil {
-			ln.addr = netAddr(sa, kind)
-			err = l.addHandle(&ln.handle, fd, kind, false)
-		}
-	}
-	if err != nil {
-		op.CloseFD(fd)
-		return nil, err
-	}
-	return ln, nil
-}
-
 // Addr returns the address it listens on.
 func (ln *Listener) Addr() net.Addr { return ln.addr }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"syscall"
 
 	"github.com/seed-2ff0fea0/go-proactor/proactor/op"
 )
@@ -27,18 +28,26 @@ func isUDP(int) bool { return false }
 
 func newSocket(int, op.Kind) (int, error) { return -1, errors.ErrUnsupported }
 
-func bindListen(int, *op.Sockaddr, bool) error { return errors.ErrUnsupported }
-
 func socketName(int, bool) (*op.Sockaddr, error) { return nil, errors.ErrUnsupported }
 
 func setNoDelay(int) {}
 
 func fileSize(int) (int64, error) { return 0, errors.ErrUnsupported }
 
-func sharePort(int) error { return errors.ErrUnsupported }
-
 func pinThread(int) func() { return func() {} }
 
-func bindPacket(int, *op.Sockaddr, string) error { return errors.ErrUnsupported }
+func connectPacket(int, *op.Sockaddr) error { return errors.ErrUnsupported }
 
-func connectPacket(int, *op.Sockaddr, string) error { return errors.ErrUnsupported }
+func (*ListenConfig) prepare(int, *op.Sockaddr, string, op.Kind) error { return errors.ErrUnsupported }
+
+func (*ListenConfig) bind(int, *op.Sockaddr, op.Kind) error { return errors.ErrUnsupported }
+
+type rawConn int
+
+func (rawConn) Control(func(uintptr)) error { return errors.ErrUnsupported }
+
+func (rawConn) Read(func(uintptr) bool) error { return errors.ErrUnsupported }
+
+func (rawConn) Write(func(uintptr) bool) error { return errors.ErrUnsupported }
+
+var _ syscall.RawConn = rawConn(0)

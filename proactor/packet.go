@@ -29,29 +29,18 @@ type PacketConn struct {
 	each    atomic.Pointer[packetReceiver]
 }
 
-// ListenPacket opens a socket of network "udp", "udp4", "udp6" or "unixgram" at an
-// address as package net takes it (bind(2)); a wildcard of "udp" takes IPv4 and
-// IPv6. It may block for a moment: host names are looked up. Any goroutine may
-// call it.
-func (l *Loop) ListenPacket(network, address string) (*PacketConn, error) {
-	c, err := l.packetConn(network, address, bindPacket)
-	if err != nil {
-		return nil, opError("listen", network, address, err)
-	}
-	return c, nil
-}
-
-// DialPacket opens a socket of such a network and connects it (connect(2)): it
-// sends to the address, and receives from it alone. Any goroutine may call it.
+// DialPacket opens a socket of network "udp", "udp4", "udp6" or "unixgram" and
+// connects it (connect(2)): it sends to the address, and receives from it alone. It
+// may block for a moment: host names are looked up. Any goroutine may call it.
 func (l *Loop) DialPacket(network, address string) (*PacketConn, error) {
-	c, err := l.packetConn(network, address, connectPacket)
+	c, err := l.dialPacket(network, address)
 	if err != nil {
 		return nil, opError("dial", network, address, err)
 	}
 	return c, nil
 }
 
-func (l *Loop) packetConn(network, address string, attach func(fd int, sa *op.Sockaddr, network string) error) (*PacketConn, error) {
+func (l *Loop) dialPacket(network, address string) (*PacketConn, error) {
 	if kindOf(network) != op.Packet {
 		return nil, net.UnknownNetworkError(network)
 	}
@@ -64,17 +53,13 @@ func (l *Loop) packetConn(network, address string, attach func(fd int, sa *op.So
 		return nil, err
 	}
 	var c *PacketConn
-	if err = attach(fd, sa, network); err == nil {
+	if err = connectPacket(fd, sa); err == nil {
 		c, err = l.NewPacketConn(fd)
 	}
 	if err != nil {
 		op.CloseFD(fd)
-		return nil, err
 	}
-	if a, ok := c.LocalAddr().(*net.UnixAddr); ok && a.Name != "" && a.Name[0] != '@' {
-		c.name = a.Name
-	}
-	return c, nil
+	return c, err
 }
 
 // NewPacketConn makes a datagram socket a PacketConn of the loop, which owns the

@@ -9,26 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// bindPacket gives a datagram socket its address.
-func bindPacket(fd int, sa *op.Sockaddr, network string) error {
-	if sa.Family() == op.AFInet6 {
-		only6 := 0
-		if network == "udp6" || !sa.AddrPort().Addr().IsUnspecified() {
-			only6 = 1
-		}
-		_ = unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, only6)
-	}
-	if a := sa.AddrPort().Addr(); a.IsMulticast() { // several programs may listen to a group
-		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1); err != nil {
-			return os.NewSyscallError("setsockopt", err)
-		}
-	}
-	return bind(fd, sa)
-}
-
 // connectPacket gives it a peer, which takes no time. A unix socket gets a name of
 // the kernel's first, or its peer couldn't answer.
-func connectPacket(fd int, sa *op.Sockaddr, _ string) error {
+func connectPacket(fd int, sa *op.Sockaddr) error {
 	if sa.Family() == op.AFUnix {
 		if err := unix.Bind(fd, &unix.SockaddrUnix{}); err != nil {
 			return os.NewSyscallError("bind", err)

@@ -3,7 +3,6 @@ package proactor
 import (
 	"io"
 	"os"
-	"time"
 	"unsafe"
 
 	"github.com/seed-2ff0fea0/go-proactor/proactor/op"
@@ -79,44 +78,6 @@ func newSocket(family int, k op.Kind) (int, error) {
 // that aren't TCP it fails without harm.
 func setNoDelay(fd int) { _ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1) }
 
-// bindListen binds the socket to the address and listens. An IPv6 wildcard takes
-// IPv4 too unless only6.
-func bindListen(fd int, sa *op.Sockaddr, only6 bool) error {
-	if sa.Family() == op.AFInet6 {
-		v := 0
-		if only6 || !sa.AddrPort().Addr().IsUnspecified() {
-			v = 1
-		}
-		_ = unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, v)
-	}
-	if sa.Family() != op.AFUnix {
-		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1); err != nil {
-			return os.NewSyscallError("setsockopt", err)
-		}
-		setNoDelay(fd) // accepted sockets inherit it
-	}
-	if err := bind(fd, sa); err != nil {
-		return err
-	}
-	return os.NewSyscallError("listen", unix.Listen(fd, backlog))
-}
-
-// bind retries for 0.1 s: after a process with a ring was killed, the kernel
-// ends its listener some milliseconds later than its process.
-func bind(fd int, sa *op.Sockaddr) error {
-	p, n := sa.Raw()
-	for try := 0; ; try++ {
-		_, _, e := unix.Syscall(unix.SYS_BIND, uintptr(fd), uintptr(p), n)
-		if e == 0 {
-			return nil
-		}
-		if e != unix.EADDRINUSE || sa.Family() == op.AFUnix || try == 10 {
-			return os.NewSyscallError("bind", e)
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-}
-
 // socketName returns the socket's own or its peer's address.
 func socketName(fd int, peer bool) (*op.Sockaddr, error) {
 	trap, name := uintptr(unix.SYS_GETSOCKNAME), "getsockname"
@@ -137,11 +98,6 @@ func fileSize(fd int) (int64, error) {
 		return 0, os.NewSyscallError("fstat", err)
 	}
 	return st.Size, nil
-}
-
-// sharePort lets several sockets listen at one address.
-func sharePort(fd int) error {
-	return os.NewSyscallError("setsockopt", unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1))
 }
 
 // pinThread keeps the calling thread, to which the goroutine is locked, on the

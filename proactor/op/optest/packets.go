@@ -73,11 +73,10 @@ func (e *env) udpPeer() (*net.UDPConn, netip.AddrPort) {
 }
 
 type datagram struct {
-	data   []byte
-	from   netip.AddrPort
-	b      *op.Buffer
-	err    error
-	rights []int
+	data []byte
+	from netip.AddrPort
+	b    *op.Buffer
+	err  error
 }
 
 // datagrams receives each datagram of c, and releases its Buffer unless keep.
