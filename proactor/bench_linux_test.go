@@ -3,6 +3,8 @@ package proactor_test
 import (
 	"context"
 	"fmt"
+	"runtime"
+	"runtime/metrics"
 	"testing"
 
 	"github.com/seed-2ff0fea0/go-proactor/proactor"
@@ -75,4 +77,62 @@ func BenchmarkRoundTrip(b *testing.B) {
 		b.ResetTimer()
 		_ = l.Run(context.Background())
 	})
+}
+
+// BenchmarkStopTheWorld tells how long a stop of the world, as the garbage collector
+// needs it, waits for a busy loop: us-stopping/op.
+func BenchmarkStopTheWorld(b *testing.B) {
+	onEngines(b, func(b *testing.B, l *proactor.Loop) {
+		busyConns(b, l, 64)
+		ran := make(chan error, 1)
+		go func() { ran <- l.Run(context.Background()) }()
+		sample := []metrics.Sample{{Name: "/sched/pauses/stopping/other:seconds"}}
+		metrics.Read(sample)
+		before := total(sample[0].Value.Float64Histogram())
+		var m runtime.MemStats
+		for b.Loop() {
+			runtime.ReadMemStats(&m) // stops the world
+		}
+		metrics.Read(sample)
+		b.ReportMetric((total(sample[0].Value.Float64Histogram())-before)*1e6/float64(b.N), "us-stopping/op")
+		_ = l.Close()
+		<-ran
+	})
+}
+
+// total is the sum of a histogram's values, each taken for the end of its bucket.
+func total(h *metrics.Float64Histogram) (sum float64) {
+	for i, n := range h.Counts {
+		if n > 0 {
+			sum += float64(n) * h.Buckets[i+1]
+		}
+	}
+	return sum
+}
+
+// busyConns keeps n pairs of connections busy with 64 bytes to and fro.
+func busyConns(b *testing.B, l *proactor.Loop, n int) {
+	for range n {
+		fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+		if err != nil {
+			b.Fatal(err)
+		}
+		for _, fd := range fds {
+			c, err := l.NewConn(fd)
+			if err != nil {
+				b.Fatal(err)
+			}
+			err = c.RecvEach(func(p *proactor.Buffer, err error) {
+				if err == nil {
+					_, _ = c.SendBuffer(p, nil)
+				}
+			})
+			if err != nil {
+				b.Fatal(err)
+			}
+			if fd == fds[0] {
+				_, _ = c.Send(make([]byte, 64), nil)
+			}
+		}
+	}
 }
