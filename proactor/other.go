@@ -36,8 +36,6 @@ func fileSize(int) (int64, error) { return 0, errors.ErrUnsupported }
 
 func pinThread(int) func() { return func() {} }
 
-func connectPacket(int, *op.Sockaddr) error { return errors.ErrUnsupported }
-
 func (*ListenConfig) prepare(int, *op.Sockaddr, string, op.Kind) error { return errors.ErrUnsupported }
 
 func (*ListenConfig) bind(int, *op.Sockaddr, op.Kind) error { return errors.ErrUnsupported }

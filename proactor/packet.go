@@ -296,6 +296,19 @@ func (c *PacketConn) ResumeRecv() {
 	}
 }
 
+// ControlKind names control messages that a PacketConn is to receive.
+type ControlKind uint
+
+// The kinds of control messages.
+const (
+	PacketInfo   ControlKind = 1 << iota // Control.PacketInfo
+	Timestamps                           // Control.Timestamp
+	TrafficClass                         // Control.TrafficClass
+	SegmentSize                          // Control.SegmentSize: several datagrams of one sender come as one (UDP_GRO, Linux 5.0)
+	Credentials                          // Control.Credentials, on unix sockets
+	Rights                               // Buffer.Rights: up to 253 descriptors, on unix sockets
+)
+
 // Close closes the socket in order (rule 7): queued sends are flushed for at most
 // the loop's linger time, receives end with ErrClosed. A unix socket's file is
 // removed. Its callback is the socket's last.

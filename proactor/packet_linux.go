@@ -24,19 +24,6 @@ func connectPacket(fd int, sa *op.Sockaddr) error {
 	return nil
 }
 
-// ControlKind names control messages that a PacketConn is to receive.
-type ControlKind uint
-
-// The kinds of control messages.
-const (
-	PacketInfo   ControlKind = 1 << iota // Control.PacketInfo
-	Timestamps                           // Control.Timestamp
-	TrafficClass                         // Control.TrafficClass
-	SegmentSize                          // Control.SegmentSize: several datagrams of one sender come as one (UDP_GRO, Linux 5.0)
-	Credentials                          // Control.Credentials, on unix sockets
-	Rights                               // Buffer.Rights: up to 253 descriptors, on unix sockets
-)
-
 // option is a socket option with a value of 1, and the room that its messages take.
 type option struct{ level, name, room int }
 

@@ -55,9 +55,8 @@ func New(o Options) (*Engine, error) {
 		e.sendWhole = unix.MSG_WAITALL
 	}
 	// Whether a kernel has multishot shows in no probe: the set-up flags tell its age.
-	e.native[op.AcceptEach] = e.native[op.AcceptEach] && e.canPollFirst             // 5.19
-	e.native[op.RecvEach] = e.native[op.RecvEach] && e.flags&setupSingleIssuer != 0 // 6.0
-	e.native[op.RecvMsgEach] = e.native[op.RecvMsgEach] && e.native[op.RecvEach]    // one has the Buffers, for both
+	e.native[op.AcceptEach] = e.native[op.AcceptEach] && e.canPollFirst // 5.19
+	e.receiveNatively(e.flags&setupSingleIssuer != 0)                   // 6.0
 	if err := e.waker.Open(); err != nil {
 		e.r.close()
 		return nil, refuse("eventfd", err)
@@ -140,9 +139,15 @@ func (e *Engine) begin(o *op.Op) {
 func (e *Engine) Use(p *op.Pool) {
 	e.pool = p
 	if e.native[op.RecvEach] {
-		e.native[op.RecvEach] = e.bufs.open(e.r.fd, p)
-		e.native[op.RecvMsgEach] = e.native[op.RecvMsgEach] && e.native[op.RecvEach]
+		e.receiveNatively(e.bufs.open(e.r.fd, p))
 	}
+}
+
+// receiveNatively tells whether the ring receives into Buffers by itself: either all
+// who do, or none, because one has the Buffers then.
+func (e *Engine) receiveNatively(can bool) {
+	can = can && e.native[op.RecvEach] && e.native[op.RecvMsgEach]
+	e.native[op.RecvEach], e.native[op.RecvMsgEach] = can, can
 }
 
 // Refill gives the kernel the buffers that are free.
