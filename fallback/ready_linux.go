@@ -84,7 +84,7 @@ func (e *Engine) try(o *op.Op) {
 	case ret == op.EINPROGRESS && r.Code == op.Connect, ret == op.EAGAIN && r.Slot == connecting:
 		e.await(o, connecting)
 		return
-	case ret == op.EAGAIN && r.Code == op.Connect:
+	case ret == op.EAGAIN && r.ByTime():
 		r.Slot = retrying
 		e.retries.Add(o)
 		return

@@ -123,7 +123,7 @@ func (l *Loop) AdoptStream(f *os.File) (*Conn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("proactor: adopt stream %s: %w", f.Name(), err)
 	}
-	return l.newConnOf(fd, kind, kind == op.Socket && isUnix(fd))
+	return l.newConnOf(fd, kind, kind.IsSocket() && isUnix(fd))
 }
 
 // NetConn hands the connection to package net: receives end with ErrClosed, queued

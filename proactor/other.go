@@ -26,6 +26,8 @@ func isUnix(int) bool { return false }
 
 func isUDP(int) bool { return false }
 
+func isDatagram(int) bool { return false }
+
 func newSocket(int, op.Kind) (int, error) { return -1, errors.ErrUnsupported }
 
 func socketName(int, bool) (*op.Sockaddr, error) { return nil, errors.ErrUnsupported }

@@ -66,13 +66,12 @@ func (l *Loop) dialPacket(network, address string) (*PacketConn, error) {
 // descriptor from here on; on an error it stays the caller's. Any goroutine may
 // call it.
 func (l *Loop) NewPacketConn(fd int) (*PacketConn, error) {
+	if !isDatagram(fd) {
+		return nil, fmt.Errorf("proactor: descriptor %d is no datagram socket: %w", fd, errors.ErrUnsupported)
+	}
 	c := &PacketConn{loop: l}
 	if err := l.adopt(&c.handle, fd); err != nil {
 		return nil, err
-	}
-	if c.State().Kind != op.Packet {
-		l.dropHandle(&c.handle)
-		return nil, fmt.Errorf("proactor: descriptor %d is no datagram socket: %w", fd, errors.ErrUnsupported)
 	}
 	return c, nil
 }

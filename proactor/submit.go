@@ -290,7 +290,7 @@ func (l *Loop) unfit(r *op.Req) (bool, int32) {
 	case r.Code == op.SendMsgs && !kind.HasBounds():
 		return true, -int32(syscall.EOPNOTSUPP)
 	case r.Code == op.RecvMsgEach && r.MessageRoom().Total() >= l.opts.bufSize:
-		return true, -int32(syscall.EMSGSIZE)
+		return true, -int32(syscall.EINVAL)
 	}
 	return false, 0
 }

@@ -47,6 +47,13 @@ func isUnix(fd int) bool {
 	return err == nil && d == unix.AF_UNIX
 }
 
+// isDatagram reports whether fd is a socket that keeps the bounds of messages and
+// has no connection.
+func isDatagram(fd int) bool {
+	t, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE)
+	return err == nil && t != unix.SOCK_STREAM && t != unix.SOCK_SEQPACKET
+}
+
 func isUDP(fd int) bool {
 	p, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PROTOCOL)
 	return err == nil && p == unix.IPPROTO_UDP

@@ -51,7 +51,7 @@ func (e *Engine) try(i uint32) {
 	default:
 		ret = e.attempt(s)
 	}
-	if ret == op.EAGAIN && o.Req().Code == op.Connect && !begun {
+	if ret == op.EAGAIN && o.Req().ByTime() && !begun {
 		e.later(i)
 		return
 	}

@@ -169,6 +169,10 @@ func (e *Engine) encodeStream(q *sqe, r *op.Req) {
 	switch {
 	case !h.Kind.IsSocket():
 		q.opcode, q.off = streamOpcodes[r.Code], here
+	case h.Kind.HasBounds() && r.Code.Info().Write:
+		// A ring that waits by itself goes on behind what it has copied, when there is
+		// room: the message would be cut, or empty (seen on 6.18, on unix sockets).
+		q.opFlags = unix.MSG_NOSIGNAL | unix.MSG_DONTWAIT
 	case r.Code.Info().Write:
 		q.opFlags = unix.MSG_NOSIGNAL | e.sendWhole
 	default:

@@ -245,7 +245,7 @@ func (e *Engine) Cancel(o *op.Op) {
 		e.workers.Cancel(o)
 		return
 	}
-	if r.Code == op.Connect && e.retries.Drop(o) {
+	if r.Handle != nil && r.ByTime() && e.retries.Drop(o) {
 		e.finish(o, -int32(unix.ECANCELED))
 		return
 	}
@@ -284,7 +284,7 @@ func (e *Engine) complete(c *cqe) {
 	case s.poll && res >= 0:
 		e.try(i)
 		return
-	case res == op.EAGAIN && r.Code == op.Connect && !s.poll:
+	case res == op.EAGAIN && !s.poll && r.Handle != nil && r.ByTime():
 		e.later(i)
 		return
 	case res == op.EAGAIN && r.Code.Info().Way == op.ByReadiness && !s.poll:

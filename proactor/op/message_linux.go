@@ -131,7 +131,7 @@ func (s *Scratch) sendBatch(r *Req, block bool) int32 {
 	defer b.clear()
 	b.collect(r, h.UDP && h.Bits&NoJoin == 0)
 	n := b.send(r, block)
-	if n < 0 && n != EAGAIN && b.runs[0] > 1 {
+	if b.runs[0] > 1 && cannotCut(n) {
 		h.Bits |= NoJoin
 		b.clear()
 		b.collect(r, false)
@@ -145,6 +145,15 @@ func (s *Scratch) sendBatch(r *Req, block bool) int32 {
 		sent += k
 	}
 	return int32(sent)
+}
+
+// cannotCut reports whether an error is how a path says that it can't.
+func cannotCut(n int32) bool {
+	switch unix.Errno(-n) {
+	case unix.EINVAL, unix.EIO, unix.EMSGSIZE, unix.EOPNOTSUPP:
+		return n < 0
+	}
+	return false
 }
 
 func (b *batch) send(r *Req, block bool) int32 {

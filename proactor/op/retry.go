@@ -2,8 +2,16 @@ package op
 
 import "time"
 
-// Retries are operations that no event tells when to try again: connects to a
-// unix socket whose backlog is full. They are tried by time.
+// ByTime reports whether no event tells when to try r again after EAGAIN: a connect to
+// a unix socket whose backlog is full, and a message to one whose queue is, from a
+// socket that isn't connected to it.
+func (r *Req) ByTime() bool {
+	h := &r.Handle.s
+	return r.Code == Connect || h.Unix && h.Kind == Packet && !h.Connected && r.Code.Info().Write
+}
+
+// Retries are operations that no event tells when to try again; see ByTime. They are
+// tried by time.
 type Retries struct {
 	ops  []*Op
 	next int64 // when they are tried, on the clock of Now

@@ -110,7 +110,8 @@ func (o *Op) RecvMsg(t Target, m *Message) *Op {
 
 // RecvMsgEach is RecvEach with what recvmsg(2) tells of each message: its sender
 // (Buffer.From) and at most control bytes of control messages (Buffer.Control).
-// A message that is longer than a Buffer is cut: Buffer.Truncated.
+// A message that is longer than a Buffer is cut: Buffer.Truncated. EINVAL: there
+// is no room for data behind those in a Buffer of the loop's.
 func (o *Op) RecvMsgEach(t Target, control int) *Op {
 	r := o.prepare(RecvMsgEach, t)
 	r.N = control

@@ -148,19 +148,6 @@ func loopback(port int) netip.AddrPort {
 	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(port))
 }
 
-// fullGram returns a connected datagram socket whose peer takes no more.
-func (e *env) fullGram() (int, error) {
-	e.Helper()
-	a, b := e.fds(unix.SOCK_DGRAM)
-	e.Cleanup(func() { unix.Close(b) })
-	for {
-		if _, err := unix.Write(a, make([]byte, 1000)); err != nil {
-			require.ErrorIs(e, err, unix.EAGAIN)
-			return a, nil
-		}
-	}
-}
-
 // stuckOp is an operation that stays pending until something ends it.
 type stuckOp struct {
 	name string
@@ -196,7 +183,8 @@ func stuckOps(e *env) (all []stuckOp) {
 	e.stuff(q)
 	add("send to a pipe", q, func(o *op.Op) *op.Op { return o.Send(q, make([]byte, 8)) })
 	msg := pair()
-	fullMsg, fullGram := full(), e.register(e.fullGram())
+	fullMsg := full()
+	fullGram, _, _ := e.fullPeer("connected")
 	add("recvmsg", msg, func(o *op.Op) *op.Op { return o.RecvMsg(msg, &op.Message{Data: make([]byte, 8)}) })
 	add("sendmsg", fullMsg, func(o *op.Op) *op.Op { return o.SendMsg(fullMsg, &op.Message{Data: make([]byte, 8)}) })
 	add("sendmmsg", fullGram, func(o *op.Op) *op.Op {

@@ -31,6 +31,8 @@ var packetTests = []test{
 	{"Packet_AConnectedSocketHasOnePeer", packetConnected},
 	{"Packet_ABufferFromElsewhereGoesToThePeer", packetForward},
 	{"Packet_UnixgramKeepsNamesAndBounds", unixgram},
+	{"Packet_WhatWaitsForAFullPeerArrivesWhole", packetsFullPeer},
+	{"Packet_ReceivingWithoutRoomEnds", packetsNoRoom},
 	{"Packet_ControlMessagesTellOfIt", packetControl},
 	{"Packet_ControlMessagesOfIPv6", packetControl6},
 	{"Packet_SegmentsAreCutAndJoined", packetSegments},
