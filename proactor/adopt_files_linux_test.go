@@ -248,6 +248,29 @@ func TestAdoptStreamSharesASocket(t *testing.T) {
 		require.NoError(t, got(t, sent))
 		require.False(t, nonblocking(t, near))
 		closeConn(t, c)
+		require.Equal(t, net.ErrClosed.Error(), got(t, waiting))
+
+		fds, err = unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+		near, far = blocking(t, fds, err)
+		c, err = l.AdoptStream(near)
+		require.NoError(t, err)
+		require.Equal(t, "unixpacket", c.LocalAddr().Network())
+		require.NoError(t, c.RecvEach(func(b *proactor.Buffer, err error) {
+			if err != nil {
+				waiting <- err.Error()
+				return
+			}
+			waiting <- string(b.Bytes())
+			b.Release()
+		}))
+		for _, s := range []string{"one", "two"} {
+			_, err = far.WriteString(s)
+			require.NoError(t, err)
+			require.Equal(t, s, got(t, waiting))
+		}
+		require.NoError(t, unix.Shutdown(int(far.Fd()), unix.SHUT_WR))
+		require.Equal(t, "EOF", got(t, waiting)) // which a multishot would miss
+		closeConn(t, c)
 
 		fds, err = unix.Socketpair(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 		near, _ = blocking(t, fds, err)

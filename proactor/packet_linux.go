@@ -103,13 +103,18 @@ func (c *PacketConn) member(group netip.Addr, ifi *net.Interface, v4, v6 int) er
 	return os.NewSyscallError("setsockopt", err)
 }
 
-// SetMulticastInterface has datagrams to multicast groups leave by an interface.
+// SetMulticastInterface has datagrams to multicast groups leave by an interface; nil
+// leaves it to the kernel again.
 func (c *PacketConn) SetMulticastInterface(ifi *net.Interface) error {
+	index := 0
+	if ifi != nil {
+		index = ifi.Index
+	}
 	var err error
 	if c.family() == unix.AF_INET6 {
-		err = unix.SetsockoptInt(c.FD(), unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_IF, ifi.Index)
+		err = unix.SetsockoptInt(c.FD(), unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_IF, index)
 	} else {
-		err = unix.SetsockoptIPMreqn(c.FD(), unix.IPPROTO_IP, unix.IP_MULTICAST_IF, &unix.IPMreqn{Ifindex: int32(ifi.Index)})
+		err = unix.SetsockoptIPMreqn(c.FD(), unix.IPPROTO_IP, unix.IP_MULTICAST_IF, &unix.IPMreqn{Ifindex: int32(index)})
 	}
 	return os.NewSyscallError("setsockopt", err)
 }

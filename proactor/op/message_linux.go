@@ -222,6 +222,9 @@ func (b *batch) joins(last, m *unix.Msghdr, run int) bool {
 func (p *Pool) RecvBatch(o *Op, s *Scratch) int32 {
 	r := &o.req
 	want := min(MaxRecvBatch, p.nfree)
+	if r.Handle.s.Kind == Seqpacket {
+		want = min(want, 1) // an empty one is the end: what is behind it stays where it is
+	}
 	if want == 0 {
 		return -int32(unix.ENOBUFS)
 	}
@@ -256,7 +259,8 @@ func (p *Pool) RecvBatch(o *Op, s *Scratch) int32 {
 	return n
 }
 
-// cutAtEnd drops the empty messages that are the end of a connection.
+// cutAtEnd drops the empty messages that are the end of a connection: behind the
+// first there are only more of them.
 func (s *Scratch) cutAtEnd(p *Pool, n int32) int32 {
 	for i, b := range s.Filled {
 		if b.len == 0 {

@@ -31,6 +31,7 @@ var rightsTests = []test{
 	{"Rights_ToAndFromAnotherProcess", rightsProcess},
 	{"Seqpacket_KeepsBoundsAndEnds", seqpacket},
 	{"Seqpacket_EndsInBuffers", seqpacketEach},
+	{"Seqpacket_WhatIsBehindAnEmptyMessageStays", seqpacketEmpty},
 	{"Seqpacket_BetweenTwoHandles", seqpacketHandles},
 }
 
@@ -427,6 +428,34 @@ func seqpacketEach(e *env) {
 		}
 		require.NoError(e, unix.Shutdown(peer, unix.SHUT_WR))
 		require.Equal(e, "EOF", await(e, got))
+	}
+}
+
+// seqpacketEmpty sends an empty message, which can't be told from the end: nothing
+// behind it is lost, and no descriptor that it carries.
+func seqpacketEmpty(e *env) {
+	e.start()
+	h, peer := e.rawPair(unix.SOCK_SEQPACKET)
+	for _, s := range []string{"a", "", "b", "c"} {
+		_, err := unix.Write(peer, []byte(s))
+		require.NoError(e, err)
+	}
+	for _, want := range [][]string{{"a", "EOF"}, {"b", "c"}} {
+		got := make(chan string, 9)
+		o := &op.Op{Done: func(o *op.Op) {
+			if b := o.Buffer(); b != nil {
+				got <- string(b.Bytes())
+				b.Release()
+				return
+			}
+			_, err := o.Result()
+			got <- err.Error()
+		}}
+		_, err := e.loop.Submit(o.RecvMsgEach(h, 64))
+		require.NoError(e, err)
+		for _, s := range want {
+			require.Equal(e, s, await(e, got))
+		}
 	}
 }
 
