@@ -282,6 +282,9 @@ func deaf(t *testing.T, ip string) (port int) {
 	require.ErrorIs(t, unix.Connect(fd, sa), unix.EINPROGRESS)
 	p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}
 	n, err := unix.Poll(p, int(patience/time.Millisecond))
+	for err == unix.EINTR {
+		n, err = unix.Poll(p, int(patience/time.Millisecond))
+	}
 	require.NoError(t, err)
 	require.Equal(t, 1, n, "the one connection that it takes")
 	return sa.(*unix.SockaddrInet4).Port

@@ -219,6 +219,20 @@ func (e *env) socketHandle(family int) *op.Handle {
 	return h
 }
 
+// readable waits until a descriptor outside the loop is.
+func (e *env) readable(fd int) {
+	e.Helper()
+	for {
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, int(patience.Milliseconds()))
+		if err == unix.EINTR {
+			continue
+		}
+		require.NoError(e, err)
+		require.Equal(e, 1, n, "the event didn't come")
+		return
+	}
+}
+
 var names atomic.Uint32
 
 // unixName returns an abstract unix address that nobody uses: a path under

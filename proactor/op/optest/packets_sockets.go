@@ -280,9 +280,7 @@ func packetsFullPeer(e *env) {
 				require.Empty(e, done, "the peer is full")
 				var got [][]byte
 				for len(got) < n {
-					p := []unix.PollFd{{Fd: int32(peer), Events: unix.POLLIN}}
-					_, err := unix.Poll(p, int(patience.Milliseconds()))
-					require.NoError(e, err)
+					e.readable(peer)
 					buf := make([]byte, 2000)
 					k, err := unix.Read(peer, buf)
 					require.NoError(e, err)
