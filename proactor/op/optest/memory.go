@@ -53,6 +53,12 @@ func loopMemory(e *env) {
 
 func directMemory(e *env) {
 	l := e.start()
+	for _, n := range []int{1, 100, 5000, 30_000} { // pages don't come by themselves
+		m := l.Memory(n)
+		require.Len(e, m, n)
+		require.Equal(e, n, cap(m))
+		require.Zero(e, uintptr(unsafe.Pointer(&m[0]))%uintptr(os.Getpagesize()))
+	}
 	want := pattern(0, 1<<16)
 	_, path := e.file(want)
 	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_DIRECT|unix.O_CLOEXEC, 0)
@@ -61,7 +67,6 @@ func directMemory(e *env) {
 	}
 	f := e.register(fd, err)
 	m := l.Memory(1 << 16)
-	require.Zero(e, uintptr(unsafe.Pointer(&m[0]))%uintptr(os.Getpagesize()))
 	n, err := e.do(func(o *op.Op) *op.Op { return o.ReadAt(f, m[4096:], 4096) })
 	require.NoError(e, err)
 	require.Equal(e, len(m)-4096, n)
