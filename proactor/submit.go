@@ -280,7 +280,7 @@ func (l *Loop) settled(o *op.Op) (bool, int32) {
 
 // unfit reports whether a descriptor can't do what is asked of it with messages.
 func (l *Loop) unfit(r *op.Req) (bool, int32) {
-	if r.Code < op.RecvMsg {
+	if r.Code < op.RecvMsg || r.Code > op.SendMsgs {
 		return false, 0
 	}
 	kind := r.Handle.State().Kind

@@ -38,6 +38,18 @@ var opcodes = [op.NumCodes]int{
 	op.SendMsg:     opSendmsg,
 	op.RecvMsgEach: opRecvmsg,
 	op.SendMsgs:    -1,
+
+	op.StatxAt:       opStatx,
+	op.OpenAt2:       opOpenat2,
+	op.UnlinkAt:      opUnlinkat,
+	op.RenameAt:      opRenameat,
+	op.MkdirAt:       opMkdirat,
+	op.LinkAt:        opLinkat,
+	op.SymlinkAt:     opSymlinkat,
+	op.Ftruncate:     opFtruncate,
+	op.Fallocate:     opFallocate,
+	op.Fadvise:       opFadvise,
+	op.SyncFileRange: opSyncFileRange,
 }
 
 // here is the file offset that means the descriptor's own position.
@@ -103,6 +115,44 @@ func (e *Engine) encode(q *sqe, s *slot, ud uint64) {
 		q.opFlags = flags | unix.O_CLOEXEC | unix.O_LARGEFILE
 	case op.Poll:
 		q.opFlags = pollMask(readiness(r))
+	case op.StatxAt, op.OpenAt2, op.UnlinkAt, op.RenameAt, op.MkdirAt, op.LinkAt, op.SymlinkAt:
+		encodeNames(q, r)
+	case op.Ftruncate, op.Fallocate, op.Fadvise, op.SyncFileRange:
+		encodeRange(q, r)
+	}
+}
+
+// encodeNames encodes an operation on names in directories.
+func encodeNames(q *sqe, r *op.Req) {
+	a := r.Args()
+	q.fd, q.addr, q.opFlags = r.DirFD(), address(unsafe.Pointer(a.Path)), a.Flags
+	switch r.Code {
+	case op.StatxAt:
+		q.len, q.off = a.Mode, address(unsafe.Pointer(a.Stat))
+	case op.OpenAt2:
+		q.len, q.off = uint32(unsafe.Sizeof(a.How)), address(unsafe.Pointer(&a.How))
+	case op.MkdirAt:
+		q.len = a.Mode
+	case op.RenameAt, op.LinkAt:
+		q.len, q.off = uint32(a.Dir2FD()), address(unsafe.Pointer(a.Path2))
+	case op.SymlinkAt:
+		q.off = address(unsafe.Pointer(a.Path2))
+	}
+}
+
+// encodeRange encodes an operation on a part of a file.
+func encodeRange(q *sqe, r *op.Req) {
+	a := r.Args()
+	q.off = uint64(a.Offset)
+	switch r.Code {
+	case op.Ftruncate:
+		q.off = uint64(a.Len)
+	case op.Fallocate:
+		q.addr, q.len = uint64(a.Len), a.Mode
+	case op.Fadvise:
+		q.len, q.opFlags = uint32(a.Len), a.Mode
+	case op.SyncFileRange:
+		q.len, q.opFlags = uint32(a.Len), a.Flags
 	}
 }
 

@@ -75,8 +75,14 @@ func (e *Engine) Supports(op.Code) error { return nil }
 func (e *Engine) Native(c op.Code) bool { return e.native[c] }
 
 // runs reports whether the ring itself executes r: several messages at once take
-// the fallback's way, for want of an opcode.
-func (e *Engine) runs(r *op.Req) bool { return e.native[r.Code] && !r.Batched() }
+// the fallback's way, for want of an opcode, and lengths of more than 32 bits where
+// that is what an entry has.
+func (e *Engine) runs(r *op.Req) bool {
+	if r.Code == op.Fadvise || r.Code == op.SyncFileRange {
+		return e.native[r.Code] && r.Args().Len < 1<<32
+	}
+	return e.native[r.Code] && !r.Batched()
+}
 
 // Enter enables the ring for the calling thread, to which it belongs from here.
 func (e *Engine) Enter() error {
@@ -241,7 +247,7 @@ func (e *Engine) submitLine() {
 // Cancel asks a started operation to come back early.
 func (e *Engine) Cancel(o *op.Op) {
 	r := o.Req()
-	if r.Code.Info().Way != op.ByReadiness && !e.native[r.Code] {
+	if r.Code.Info().Way != op.ByReadiness && !e.runs(r) {
 		e.workers.Cancel(o)
 		return
 	}

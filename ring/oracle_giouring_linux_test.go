@@ -19,6 +19,9 @@ func TestGiouringAgrees(t *testing.T) {
 		opAccept: giouring.OpAccept, opCancel: giouring.OpAsyncCancel, opConnect: giouring.OpConnect,
 		opOpenat: giouring.OpOpenat, opClose: giouring.OpClose, opRead: giouring.OpRead, opWrite: giouring.OpWrite,
 		opSend: giouring.OpSend, opRecv: giouring.OpRecv, opShutdown: giouring.OpShutdown,
+		opSyncFileRange: giouring.OpSyncFileRange, opFallocate: giouring.OpFallocate, opStatx: giouring.OpStatx,
+		opFadvise: giouring.OpFadvise, opOpenat2: giouring.OpOpenat2, opRenameat: giouring.OpRenameat,
+		opUnlinkat: giouring.OpUnlinkat, opMkdirat: giouring.OpMkdirat, opSymlinkat: giouring.OpSymlinkat, opLinkat: giouring.OpLinkat,
 	} {
 		require.Equal(t, theirs, ours)
 	}

@@ -22,6 +22,16 @@ func TestStructuresHaveTheKernelsSizes(t *testing.T) {
 	require.EqualValues(t, 24, unsafe.Sizeof(getEvents{}))
 }
 
+func TestLengthsBeyond32BitsAreNotTheRings(t *testing.T) {
+	e := &Engine{}
+	e.native[op.Fadvise], e.native[op.SyncFileRange] = true, true
+	var h op.Handle
+	for n, want := range map[int64]bool{0: true, 1<<32 - 1: true, 1 << 32: false, 1 << 40: false} {
+		require.Equal(t, want, e.runs(new(op.Op).Fadvise(&h, 0, n, 0).Req()))
+		require.Equal(t, want, e.runs(new(op.Op).SyncFileRange(&h, 0, n, 0).Req()))
+	}
+}
+
 // A slot that is used again has another generation: a completion or a cancel of
 // its last user finds nothing.
 func TestALateCompletionFindsNothing(t *testing.T) {

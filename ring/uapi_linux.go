@@ -77,14 +77,26 @@ const (
 	opSend       = 26
 	opRecv       = 27
 	opShutdown   = 34
-	fsyncData    = 1 << 0 // IORING_FSYNC_DATASYNC
-	pollFirst    = 1 << 0 // IORING_RECVSEND_POLL_FIRST, 5.19
-	recvMulti    = 1 << 1 // IORING_RECV_MULTISHOT, 6.0
-	acceptMulti  = 1 << 0 // IORING_ACCEPT_MULTISHOT, 5.19
-	bufSelect    = 1 << 5 // IOSQE_BUFFER_SELECT
-	cqeBuffer    = 1 << 0 // IORING_CQE_F_BUFFER
-	cqeMore      = 1 << 1 // IORING_CQE_F_MORE
-	cqeNonEmpty  = 1 << 2 // IORING_CQE_F_SOCK_NONEMPTY, 5.19
+
+	opSyncFileRange = 8
+	opFallocate     = 17
+	opStatx         = 21
+	opFadvise       = 24
+	opOpenat2       = 28
+	opRenameat      = 35
+	opUnlinkat      = 36
+	opMkdirat       = 37
+	opSymlinkat     = 38
+	opLinkat        = 39
+	opFtruncate     = 55
+	fsyncData       = 1 << 0 // IORING_FSYNC_DATASYNC
+	pollFirst       = 1 << 0 // IORING_RECVSEND_POLL_FIRST, 5.19
+	recvMulti       = 1 << 1 // IORING_RECV_MULTISHOT, 6.0
+	acceptMulti     = 1 << 0 // IORING_ACCEPT_MULTISHOT, 5.19
+	bufSelect       = 1 << 5 // IOSQE_BUFFER_SELECT
+	cqeBuffer       = 1 << 0 // IORING_CQE_F_BUFFER
+	cqeMore         = 1 << 1 // IORING_CQE_F_MORE
+	cqeNonEmpty     = 1 << 2 // IORING_CQE_F_SOCK_NONEMPTY, 5.19
 )
 
 // Setup flags, with the kernel that brought them.

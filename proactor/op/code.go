@@ -35,6 +35,17 @@ const (
 	SendMsg
 	RecvMsgEach
 	SendMsgs
+	StatxAt
+	OpenAt2
+	UnlinkAt
+	RenameAt
+	MkdirAt
+	LinkAt
+	SymlinkAt
+	Ftruncate
+	Fallocate
+	Fadvise
+	SyncFileRange
 
 	NumCodes // how many codes there are; not an operation
 )
@@ -122,6 +133,18 @@ var table = [NumCodes]Info{
 	SendMsg:     {Name: "sendmsg", Man: "sendmsg(2)", Kernel: Version{5, 3}, Line: OutLine, Way: ByReadiness, Shape: Whole, Write: true, Handle: true},
 	RecvMsgEach: {Name: "recvmsg each", Man: "recvmmsg(2)", Kernel: Version{6, 0}, Line: InLine, Way: ByReadiness, Shape: Some, Multi: true, Handle: true},
 	SendMsgs:    {Name: "sendmmsg", Man: "sendmmsg(2)", Line: OutLine, Way: ByReadiness, Shape: Whole, Write: true, Handle: true},
+
+	StatxAt:       {Name: "statx", Man: "statx(2)", Kernel: Version{5, 6}, Way: ByWorker},
+	OpenAt2:       {Name: "openat2", Man: "openat2(2)", Kernel: Version{5, 6}, Way: ByWorker, Shape: Opened},
+	UnlinkAt:      {Name: "unlinkat", Man: "unlinkat(2)", Kernel: Version{5, 11}, Way: ByWorker},
+	RenameAt:      {Name: "renameat2", Man: "renameat2(2)", Kernel: Version{5, 11}, Way: ByWorker},
+	MkdirAt:       {Name: "mkdirat", Man: "mkdirat(2)", Kernel: Version{5, 15}, Way: ByWorker},
+	LinkAt:        {Name: "linkat", Man: "linkat(2)", Kernel: Version{5, 15}, Way: ByWorker},
+	SymlinkAt:     {Name: "symlinkat", Man: "symlinkat(2)", Kernel: Version{5, 15}, Way: ByWorker},
+	Ftruncate:     {Name: "ftruncate", Man: "ftruncate(2)", Kernel: Version{6, 9}, Way: ByWorker, Handle: true},
+	Fallocate:     {Name: "fallocate", Man: "fallocate(2)", Kernel: Version{5, 6}, Way: ByWorker, Handle: true},
+	Fadvise:       {Name: "fadvise", Man: "posix_fadvise(2)", Kernel: Version{5, 6}, Way: ByWorker, Handle: true},
+	SyncFileRange: {Name: "sync_file_range", Man: "sync_file_range(2)", Kernel: Version{5, 2}, Way: ByWorker, Handle: true},
 }
 
 // Info returns the table's row of c. It panics on a Code that isn't in the table.

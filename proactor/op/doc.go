@@ -45,6 +45,17 @@
 //	sendmsg       sendmsg(2)                5.3       tried, then readiness
 //	recvmsg each  recvmmsg(2)               6.0       tried, then readiness
 //	sendmmsg      sendmmsg(2)               -         tried, then readiness
+//	statx         statx(2)                  5.6       a worker
+//	openat2       openat2(2)                5.6       a worker
+//	unlinkat      unlinkat(2)               5.11      a worker
+//	renameat2     renameat2(2)              5.11      a worker
+//	mkdirat       mkdirat(2)                5.15      a worker
+//	linkat        linkat(2)                 5.15      a worker
+//	symlinkat     symlinkat(2)              5.15      a worker
+//	ftruncate     ftruncate(2)              6.9       a worker
+//	fallocate     fallocate(2)              5.6       a worker
+//	fadvise       posix_fadvise(2)          5.6       a worker
+//	sync_file_range  sync_file_range(2)        5.2       a worker
 //
 // The table is generated: go test ./proactor/op -update.
 package op

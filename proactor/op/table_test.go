@@ -54,6 +54,18 @@ func TestEveryCodeHasAVerb(t *testing.T) {
 		SendMsg:     func(o *Op) { o.SendMsg(&h, new(Message)) },
 		RecvMsgEach: func(o *Op) { o.RecvMsgEach(&h, 0) },
 		SendMsgs:    func(o *Op) { o.SendMsgs(&h, nil) },
+
+		StatxAt:       func(o *Op) { o.Statx(nil, "x", 0, 0, new(Statx)) },
+		OpenAt2:       func(o *Op) { o.OpenAt2(nil, "x", OpenHow{}) },
+		UnlinkAt:      func(o *Op) { o.UnlinkAt(nil, "x", 0) },
+		RenameAt:      func(o *Op) { o.RenameAt(nil, "x", nil, "y", 0) },
+		MkdirAt:       func(o *Op) { o.MkdirAt(nil, "x", 0) },
+		LinkAt:        func(o *Op) { o.LinkAt(nil, "x", nil, "y", 0) },
+		SymlinkAt:     func(o *Op) { o.SymlinkAt("x", nil, "y") },
+		Ftruncate:     func(o *Op) { o.Ftruncate(&h, 0) },
+		Fallocate:     func(o *Op) { o.Fallocate(&h, 0, 0, 1) },
+		Fadvise:       func(o *Op) { o.Fadvise(&h, 0, 1, 0) },
+		SyncFileRange: func(o *Op) { o.SyncFileRange(&h, 0, 1, 0) },
 	}
 	for c := None + 1; c < NumCodes; c++ {
 		require.Contains(t, verbs, c, c.String())

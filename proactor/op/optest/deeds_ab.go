@@ -3,6 +3,7 @@
 package optest
 
 import (
+	"fmt"
 	"io"
 	"net/netip"
 	"syscall"
@@ -101,6 +102,26 @@ func fileDeeds(e *env, all map[op.Code]deed) {
 	}
 	all[op.Fsync] = func(o *op.Op) *op.Op { return o.Fsync(f) }
 	all[op.Fdatasync] = func(o *op.Op) *op.Op { return o.Fdatasync(f) }
+	fd, err := unix.Open(e.TempDir(), unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	dir := e.register(fd, err)
+	n := 0
+	name := func() string { n++; return fmt.Sprint("name", n) }
+	made := func() string {
+		s := name()
+		require.NoError(e, unix.Symlinkat("nowhere", dir.FD(), s))
+		return s
+	}
+	all[op.StatxAt] = func(o *op.Op) *op.Op { return o.Statx(dir, made(), 0x100, 0, new(op.Statx)) }
+	all[op.OpenAt2] = func(o *op.Op) *op.Op { return o.OpenAt2(nil, path, op.OpenHow{}) }
+	all[op.UnlinkAt] = func(o *op.Op) *op.Op { return o.UnlinkAt(dir, made(), 0) }
+	all[op.RenameAt] = func(o *op.Op) *op.Op { return o.RenameAt(dir, made(), dir, name(), 0) }
+	all[op.MkdirAt] = func(o *op.Op) *op.Op { return o.MkdirAt(dir, name(), 0o700) }
+	all[op.LinkAt] = func(o *op.Op) *op.Op { return o.LinkAt(dir, made(), dir, name(), 0) }
+	all[op.SymlinkAt] = func(o *op.Op) *op.Op { return o.SymlinkAt("nowhere", dir, name()) }
+	all[op.Ftruncate] = func(o *op.Op) *op.Op { return o.Ftruncate(f, 100) }
+	all[op.Fallocate] = func(o *op.Op) *op.Op { return o.Fallocate(f, 1, 0, 100) } // keeps the size
+	all[op.Fadvise] = func(o *op.Op) *op.Op { return o.Fadvise(f, 0, 0, unix.FADV_SEQUENTIAL) }
+	all[op.SyncFileRange] = func(o *op.Op) *op.Op { return o.SyncFileRange(f, 0, 100, unix.SYNC_FILE_RANGE_WRITE) }
 	all[op.OpenAt] = func(o *op.Op) *op.Op { return o.OpenAt(nil, path, unix.O_RDONLY, 0) }
 }
 
@@ -125,9 +146,13 @@ var onHandle = map[op.Code]func(*op.Op, op.Target) *op.Op{
 	op.AcceptEach: (*op.Op).AcceptEach,
 	op.RecvEach:   (*op.Op).RecvEach,
 
-	op.RecvMsg:     func(o *op.Op, t op.Target) *op.Op { return o.RecvMsg(t, &op.Message{Data: make([]byte, 1)}) },
-	op.SendMsg:     func(o *op.Op, t op.Target) *op.Op { return o.SendMsg(t, &op.Message{Data: make([]byte, 1)}) },
-	op.RecvMsgEach: func(o *op.Op, t op.Target) *op.Op { return o.RecvMsgEach(t, 0) },
+	op.RecvMsg:       func(o *op.Op, t op.Target) *op.Op { return o.RecvMsg(t, &op.Message{Data: make([]byte, 1)}) },
+	op.SendMsg:       func(o *op.Op, t op.Target) *op.Op { return o.SendMsg(t, &op.Message{Data: make([]byte, 1)}) },
+	op.RecvMsgEach:   func(o *op.Op, t op.Target) *op.Op { return o.RecvMsgEach(t, 0) },
+	op.Ftruncate:     func(o *op.Op, t op.Target) *op.Op { return o.Ftruncate(t, 0) },
+	op.Fallocate:     func(o *op.Op, t op.Target) *op.Op { return o.Fallocate(t, 0, 0, 1) },
+	op.Fadvise:       func(o *op.Op, t op.Target) *op.Op { return o.Fadvise(t, 0, 1, 0) },
+	op.SyncFileRange: func(o *op.Op, t op.Target) *op.Op { return o.SyncFileRange(t, 0, 1, 0) },
 	op.SendMsgs: func(o *op.Op, t op.Target) *op.Op {
 		return o.SendMsgs(t, []op.Message{{Data: make([]byte, 1)}})
 	},

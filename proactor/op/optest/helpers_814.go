@@ -263,7 +263,7 @@ func (e *env) deafServer() *op.Sockaddr {
 	e.Helper()
 	fd, sa := e.listenFD(0)
 	e.Cleanup(func() { unix.Close(fd) })
-	e.dial(sa) // a backlog of 0 has room for one
+	e.dial(sa)     // a backlog of 0 has room for one
 	e.readable(fd) // the backlog is full
 	return sa
 }

@@ -1,0 +1,131 @@
+package proactor
+
+import (
+	"errors"
+	"io/fs"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/seed-2ff0fea0/go-proactor/proactor/op"
+)
+
+// Statx is what the kernel tells of a file (statx(2)).
+type Statx = op.Statx
+
+// FileInfo is a fs.FileInfo with all that the kernel has told.
+type FileInfo struct {
+	Statx Statx
+	name  string
+}
+
+var _ fs.FileInfo = (*FileInfo)(nil)
+
+// Name returns the last part of the path.
+func (i *FileInfo) Name() string { return i.name }
+
+// Size returns the length of a regular file in bytes.
+func (i *FileInfo) Size() int64 { return i.Statx.Size() }
+
+// Mode returns type and permissions.
+func (i *FileInfo) Mode() fs.FileMode { return i.Statx.Mode() }
+
+// ModTime returns when the contents were changed last.
+func (i *FileInfo) ModTime() time.Time { return i.Statx.Mtime.Time() }
+
+// IsDir reports whether it is a directory.
+func (i *FileInfo) IsDir() bool { return i.Mode().IsDir() }
+
+// Sys returns the *Statx.
+func (i *FileInfo) Sys() any { return &i.Statx }
+
+const (
+	atSymlinkNofollow = 0x100
+	atRemoveDir       = 0x200
+	atEmptyPath       = 0x1000
+)
+
+// Stat tells of the file with a name, behind symbolic links (statx(2)). Any
+// goroutine may call it.
+func (l *Loop) Stat(name string, done func(*FileInfo, error)) (op.Ticket, error) {
+	return l.stat(nil, name, name, 0, done)
+}
+
+// Lstat is Stat of a symbolic link itself.
+func (l *Loop) Lstat(name string, done func(*FileInfo, error)) (op.Ticket, error) {
+	return l.stat(nil, name, name, atSymlinkNofollow, done)
+}
+
+// Stat tells of the file (statx(2)).
+func (f *File) Stat(done func(*FileInfo, error)) (op.Ticket, error) {
+	return f.loop.stat(f, "", f.name, atEmptyPath, done)
+}
+
+func (l *Loop) stat(dir op.Target, path, name string, flags int, done func(*FileInfo, error)) (op.Ticket, error) {
+	i := &FileInfo{name: filepath.Base(name)}
+	return l.call(func(o *op.Op) { o.Statx(dir, path, flags, 0, &i.Statx) }, func(err error) {
+		if err != nil {
+			done(nil, err)
+			return
+		}
+		done(i, nil)
+	})
+}
+
+// call submits an operation whose result is whether it failed.
+func (l *Loop) call(prepare func(*op.Op), done func(error)) (op.Ticket, error) {
+	k, err := l.calls.get(l, false)
+	if err != nil {
+		return op.Ticket{}, err
+	}
+	k.e = done
+	prepare(&k.op)
+	return k.send(0)
+}
+
+// Remove removes a file or an empty directory (unlinkat(2)). Any goroutine may call it.
+func (l *Loop) Remove(name string, done func(error)) (op.Ticket, error) {
+	return l.call(func(o *op.Op) { o.UnlinkAt(nil, name, 0) }, func(err error) {
+		if errors.Is(err, syscall.EISDIR) {
+			if _, err = l.call(func(o *op.Op) { o.UnlinkAt(nil, name, atRemoveDir) }, done); err == nil {
+				return
+			}
+		}
+		if done != nil {
+			done(err)
+		}
+	})
+}
+
+// Rename gives a file another name, in place of the file that has it (renameat2(2)).
+// Any goroutine may call it.
+func (l *Loop) Rename(from, to string, done func(error)) (op.Ticket, error) {
+	return l.call(func(o *op.Op) { o.RenameAt(nil, from, nil, to, 0) }, done)
+}
+
+// Mkdir makes a directory (mkdirat(2)). Any goroutine may call it.
+func (l *Loop) Mkdir(name string, mode uint32, done func(error)) (op.Ticket, error) {
+	return l.call(func(o *op.Op) { o.MkdirAt(nil, name, mode) }, done)
+}
+
+// Link gives a file one more name (linkat(2)). Any goroutine may call it.
+func (l *Loop) Link(from, to string, done func(error)) (op.Ticket, error) {
+	return l.call(func(o *op.Op) { o.LinkAt(nil, from, nil, to, 0) }, done)
+}
+
+// Symlink makes a symbolic link that leads to target (symlinkat(2)). Any goroutine
+// may call it.
+func (l *Loop) Symlink(target, name string, done func(error)) (op.Ticket, error) {
+	return l.call(func(o *op.Op) { o.SymlinkAt(target, nil, name) }, done)
+}
+
+// Truncate makes the file size bytes long (ftruncate(2)).
+func (f *File) Truncate(size int64, done func(error)) (op.Ticket, error) {
+	return f.loop.call(func(o *op.Op) { o.Ftruncate(f, size) }, done)
+}
+
+// Allocate makes room on the disk for n bytes from the offset on, and the file as
+// long as that if it is shorter (fallocate(2)).
+func (f *File) Allocate(off, n int64, done func(error)) (op.Ticket, error) {
+	return f.loop.call(func(o *op.Op) { o.Fallocate(f, 0, off, n) }, done)
+}
