@@ -117,8 +117,8 @@ func (e *Engine) await(o *op.Op, how uint32) {
 func (e *Engine) event(h *op.Handle, events uint32) {
 	const hung = unix.EPOLLRDHUP | unix.EPOLLHUP | unix.EPOLLERR
 	s := h.State()
-	if events&hung != 0 {
-		s.Bits |= op.Hung
+	if events&hung != 0 && (s.Kind != op.Packet || events&(unix.EPOLLRDHUP|unix.EPOLLHUP) != 0) {
+		s.Bits |= op.Hung // an error on a datagram socket is about one datagram
 	}
 	if events&unix.EPOLLPRI != 0 {
 		s.Bits |= op.Urgent

@@ -104,6 +104,9 @@ func (c *Conn) Recv(b []byte, done func(n int, err error)) (op.Ticket, error) {
 // allows, receiving pauses; nothing is lost, and it goes on by itself when Buffers
 // come back. A second RecvEach while one is under way waits for its end.
 func (c *Conn) RecvEach(each func(*op.Buffer, error)) error {
+	if each == nil {
+		panic("proactor: RecvEach without a callback")
+	}
 	x := &receiver{each: each}
 	x.op.Done = received
 	x.op.RecvEach(c)
@@ -205,6 +208,9 @@ func (c *Conn) SendMsg(m *op.Message, done func(n int, err error)) (op.Ticket, e
 
 // recvMsg is RecvMsg of Conn and PacketConn.
 func (l *Loop) recvMsg(t op.Target, m *op.Message, done func(n int, err error), d time.Duration) (op.Ticket, error) {
+	if m == nil {
+		panic("proactor: RecvMsg without a Message")
+	}
 	k, err := l.calls.get(l, false)
 	if err != nil {
 		return op.Ticket{}, err
@@ -221,6 +227,9 @@ func (l *Loop) recvMsg(t op.Target, m *op.Message, done func(n int, err error), 
 
 // sendMsg is SendMsg of Conn and PacketConn.
 func (l *Loop) sendMsg(t op.Target, m *op.Message, done func(n int, err error), d time.Duration) (op.Ticket, error) {
+	if m == nil {
+		panic("proactor: SendMsg without a Message")
+	}
 	k, err := l.calls.get(l, false)
 	if err != nil {
 		return op.Ticket{}, err

@@ -68,6 +68,9 @@ const fallbackDelay = 250 * time.Millisecond
 // The ticket names the whole: Loop.Cancel ends the lookup, too. If Dial itself
 // returns an error there is no callback. Any goroutine may call it.
 func (d *Dialer) Dial(l *Loop, network, address string, done func(*Conn, error)) (op.Ticket, error) {
+	if done == nil {
+		panic("proactor: Dial without a callback")
+	}
 	t, err := d.dial(l, network, address, done)
 	if err != nil {
 		return t, opError("dial", network, address, err)

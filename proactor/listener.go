@@ -24,6 +24,9 @@ func (ln *Listener) Addr() net.Addr { return ln.addr }
 
 // Accept takes one connection (accept4(2)).
 func (ln *Listener) Accept(done func(*Conn, error)) (op.Ticket, error) {
+	if done == nil {
+		panic("proactor: Accept without a callback")
+	}
 	k, err := ln.loop.calls.get(ln.loop, false)
 	if err != nil {
 		return op.Ticket{}, err
@@ -48,6 +51,9 @@ func (ln *Listener) conn(fd int, err error) (*Conn, error) {
 // over. No connection is lost by that: it stays in the backlog. AcceptEach can
 // be called once.
 func (ln *Listener) AcceptEach(each func(*Conn, error)) error {
+	if each == nil {
+		panic("proactor: AcceptEach without a callback")
+	}
 	if !ln.each.CompareAndSwap(false, true) {
 		return errors.New("proactor: AcceptEach called twice")
 	}

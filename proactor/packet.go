@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"sync"
 	"sync/atomic"
 	"syscall"
 
@@ -24,8 +25,9 @@ import (
 type PacketConn struct {
 	handle
 	loop    *Loop
-	name    string // of a unix socket's file, removed by Close
-	control atomic.Int32
+	name    string       // of a unix socket's file, removed by Close
+	control atomic.Int32 // room for control messages
+	joined  atomic.Bool  // SegmentSize was asked for
 	each    atomic.Pointer[packetReceiver]
 }
 
@@ -113,6 +115,9 @@ func (c *PacketConn) Loop() *Loop { return c.loop }
 // RecvFrom receives one datagram into b (recvfrom(2)). The sender is invalid if it
 // has no IP address.
 func (c *PacketConn) RecvFrom(b []byte, done func(n int, from netip.AddrPort, err error)) (op.Ticket, error) {
+	if done == nil {
+		panic("proactor: RecvFrom without a callback")
+	}
 	k, err := c.loop.calls.get(c.loop, false)
 	if err != nil {
 		return op.Ticket{}, err
@@ -219,6 +224,12 @@ func (c *PacketConn) SendBuffer(b *op.Buffer, done func(n int, err error)) (op.T
 // goes on by itself when Buffers come back; meanwhile the kernel keeps what the
 // socket's receive buffer has room for and drops the rest, as UDP does.
 func (c *PacketConn) RecvEach(each func(*op.Buffer, error)) error {
+	if each == nil {
+		panic("proactor: RecvEach without a callback")
+	}
+	if need := maxJoined + int(c.control.Load()); c.joined.Load() && c.loop.opts.bufSize < need {
+		return fmt.Errorf("proactor: %w: Buffers of %d bytes, and datagrams that the kernel joins need %d (WithBuffers)", ErrInvalid, c.loop.opts.bufSize, need)
+	}
 	x := &packetReceiver{c: c, each: each}
 	x.op.Done = x.received
 	before := c.each.Swap(x)
@@ -231,24 +242,33 @@ func (c *PacketConn) RecvEach(each func(*op.Buffer, error)) error {
 
 // packetReceiver is a RecvEach under way.
 type packetReceiver struct {
-	op     op.Op
-	c      *PacketConn
-	each   func(*op.Buffer, error)
-	ticket atomic.Pointer[op.Ticket] // of the submission under way
-	paused atomic.Bool
+	op   op.Op
+	c    *PacketConn
+	each func(*op.Buffer, error)
+
+	mu     sync.Mutex
+	ticket op.Ticket // of the submission under way
+	paused bool
 }
 
-func (x *packetReceiver) submit() error {
+func (x *packetReceiver) submit() (err error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
 	x.op.RecvMsgEach(x.c, int(x.c.control.Load()))
-	t, err := x.c.loop.Submit(&x.op)
-	if err != nil {
-		return err
+	if x.ticket, err = x.c.loop.Submit(&x.op); err == nil && x.paused {
+		x.c.loop.Pause(x.ticket)
 	}
-	x.ticket.Store(&t)
-	if x.paused.Load() {
-		x.c.loop.Pause(t)
+	return err
+}
+
+func (x *packetReceiver) pause(on bool) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.paused = on; on {
+		x.c.loop.Pause(x.ticket)
+	} else {
+		x.c.loop.Resume(x.ticket)
 	}
-	return nil
 }
 
 func (x *packetReceiver) received(o *op.Op) {
@@ -274,24 +294,21 @@ func transient(err error) bool {
 	return false
 }
 
+// maxJoined is the most that joined datagrams have, and what is in front of them.
+const maxJoined = 1<<16 + 64
+
 // PauseRecv stops the RecvEach under way until ResumeRecv; what has already been
 // received still comes.
 func (c *PacketConn) PauseRecv() {
 	if x := c.each.Load(); x != nil {
-		x.paused.Store(true)
-		if t := x.ticket.Load(); t != nil {
-			c.loop.Pause(*t)
-		}
+		x.pause(true)
 	}
 }
 
 // ResumeRecv ends PauseRecv.
 func (c *PacketConn) ResumeRecv() {
 	if x := c.each.Load(); x != nil {
-		x.paused.Store(false)
-		if t := x.ticket.Load(); t != nil {
-			c.loop.Resume(*t)
-		}
+		x.pause(false)
 	}
 }
 
@@ -303,7 +320,7 @@ const (
 	PacketInfo   ControlKind = 1 << iota // Control.PacketInfo
 	Timestamps                           // Control.Timestamp
 	TrafficClass                         // Control.TrafficClass
-	SegmentSize                          // Control.SegmentSize: several datagrams of one sender come as one (UDP_GRO, Linux 5.0)
+	SegmentSize                          // Control.SegmentSize: several datagrams of one sender come as one, of up to 64 KiB (UDP_GRO, Linux 5.0)
 	Credentials                          // Control.Credentials, on unix sockets
 	Rights                               // Buffer.Rights: up to 253 descriptors, on unix sockets
 )

@@ -40,7 +40,13 @@ var controlOptions = map[ControlKind]struct{ v4, v6 option }{
 // unix), and has the RecvEach that follow give them room. For RecvMsg the room is
 // Message.Control; op.ControlSpace tells how much. An IPv6 socket that takes IPv4,
 // too, gets those of both.
+//
+// With SegmentSize, RecvEach needs Buffers of 64 KiB and a little (WithBuffers), and
+// refuses smaller ones: what has no room would be lost.
 func (c *PacketConn) SetControl(kinds ControlKind) error {
+	if c.FD() < 0 {
+		return ErrClosed
+	}
 	room := 0
 	for kind, o := range controlOptions {
 		if kinds&kind == 0 {
@@ -64,6 +70,7 @@ func (c *PacketConn) SetControl(kinds ControlKind) error {
 		}
 	}
 	c.control.Store(int32(room))
+	c.joined.Store(kinds&SegmentSize != 0)
 	return nil
 }
 
@@ -90,6 +97,9 @@ func (c *PacketConn) Leave(group netip.Addr, ifi *net.Interface) error {
 }
 
 func (c *PacketConn) member(group netip.Addr, ifi *net.Interface, v4, v6 int) error {
+	if c.FD() < 0 {
+		return ErrClosed
+	}
 	index := 0
 	if ifi != nil {
 		index = ifi.Index

@@ -144,6 +144,27 @@ func TestAdoptPacketConnLeavesWhatItRefuses(t *testing.T) {
 	}
 }
 
+func TestWhatNeedsACallbackSaysSo(t *testing.T) {
+	l := newLoop(t)
+	ln, err := l.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	c, err := l.ListenPacket("udp", "127.0.0.1:0")
+	require.NoError(t, err)
+	for name, f := range map[string]func(){
+		"Dial":       func() { _, _ = l.Dial("tcp", "127.0.0.1:1", nil) },
+		"Accept":     func() { _, _ = ln.Accept(nil) },
+		"AcceptEach": func() { _ = ln.AcceptEach(nil) },
+		"RecvFrom":   func() { _, _ = c.RecvFrom(nil, nil) },
+		"RecvEach":   func() { _ = c.RecvEach(nil) },
+		"SendMsg":    func() { _, _ = c.SendMsg(nil, nil) },
+		"RecvMsg":    func() { _, _ = c.RecvMsg(nil, nil) },
+	} {
+		require.Panics(t, f, name)
+	}
+	require.Zero(t, l.Stats().Calls)
+	require.NoError(t, c.SetMulticastInterface(nil))
+}
+
 func TestADatagramGoesWhereToSays(t *testing.T) {
 	bothEngines(t, func(t *testing.T, l *proactor.Loop) {
 		target, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})

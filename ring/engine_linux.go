@@ -324,10 +324,8 @@ func (e *Engine) deliver(i uint32, c *cqe) {
 			e.bufs.refill() // nobody holds it: no return will do it later
 		}
 	}
-	if r := d.Op.Req(); r.Code == op.RecvMsgEach && d.Ret == 0 && d.Buf == nil && r.Handle.State().Kind == op.Packet && !multishot(r) {
-		room := r.MessageRoom() // an empty message: the kernel keeps its buffer
-		d.Buf = e.pool.Spare(room.Name + room.Control)
-		e.fill(d.Buf, i, 0)
+	if r := d.Op.Req(); r.Code == op.RecvMsgEach && d.Ret == 0 && d.Buf == nil && !multishot(r) {
+		d.Buf = e.empty(i, r)
 	}
 	if !d.More {
 		e.slots.release(i)
@@ -335,6 +333,19 @@ func (e *Engine) deliver(i uint32, c *cqe) {
 		e.inFlight++ // reap counts every completion as an end
 	}
 	e.done = append(e.done, d)
+}
+
+// empty returns an empty message, for which the kernel gives no buffer; nil if it is
+// the end of a connection.
+func (e *Engine) empty(i uint32, r *op.Req) *op.Buffer {
+	room := r.MessageRoom()
+	b := e.pool.Spare(room.Name + room.Control)
+	b.FillOne(0, room, e.slots.scratch(e.slots.all.At(i)), r.Handle)
+	if r.Handle.State().Kind != op.Packet {
+		e.pool.Unused(b) // but for descriptors that have come with it
+		return nil
+	}
+	return b
 }
 
 // fill makes b what a slot's operation received; false if that is nothing.

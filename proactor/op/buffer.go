@@ -169,6 +169,17 @@ func (p *Pool) Extra(b *Buffer) *Buffer {
 // Spare returns a Buffer of n bytes outside the pool.
 func (p *Pool) Spare(n int) *Buffer { return &Buffer{data: make([]byte, n), pool: p, extra: true} }
 
+// Unused takes back a buffer that was filled with nothing: descriptors can have come
+// with that. Loop goroutine only.
+func (p *Pool) Unused(b *Buffer) {
+	if b.rights {
+		b.dropRights()
+	}
+	b.out.Store(false)
+	b.owner = nil
+	p.Refill(b)
+}
+
 // Refill makes a buffer ready to be filled again. Loop goroutine only.
 func (p *Pool) Refill(b *Buffer) {
 	if b.extra {
@@ -199,7 +210,7 @@ func (p *Pool) At(id uint16) *Buffer { return &p.bufs[id] }
 func (b *Buffer) Fill(n int, h *Handle) {
 	b.off, b.len, b.owner = 0, n, h
 	if b.message {
-		b.message, b.peer.n, b.control = false, 0, nil
+		b.message, b.flags, b.peer.n, b.control = false, 0, 0, nil
 	}
 	b.out.Store(true)
 }

@@ -21,10 +21,9 @@ type ControlMessage struct {
 
 // Levels and types of control messages, as Linux numbers them.
 const (
-	solSocket = 1
-	solIP     = 0
-	solIPv6   = 41
-	solUDP    = 17
+	solIP   = 0
+	solIPv6 = 41
+	solUDP  = 17
 
 	scmRights        = 1
 	scmCredentials   = 2

@@ -13,6 +13,8 @@ type kernelMessage struct {
 	iov unix.Iovec
 }
 
+const solSocket = unix.SOL_SOCKET
+
 // multiMessage is struct mmsghdr.
 type multiMessage struct {
 	hdr unix.Msghdr
@@ -265,8 +267,7 @@ func (s *Scratch) cutAtEnd(p *Pool, n int32) int32 {
 	for i, b := range s.Filled {
 		if b.len == 0 {
 			for _, x := range s.Filled[i:] {
-				x.out.Store(false)
-				p.Refill(x)
+				p.Unused(x)
 			}
 			s.Filled = s.Filled[:i]
 			return int32(i)

@@ -96,7 +96,7 @@ func controlled(e *env, c *proactor.PacketConn, to netip.AddrPort, network strin
 }
 
 func packetSegments(e *env) {
-	e.start()
+	e.start(proactor.WithBuffers(8, 1<<16+128))
 	c, at := e.packetConn("udp4", "127.0.0.1:0")
 	peer, pt := e.udpPeer()
 	m := &op.Message{Data: bytes.Repeat([]byte("0123456789"), 35), Control: op.Control(nil).AppendSegmentSize(100)}

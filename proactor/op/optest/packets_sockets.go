@@ -356,3 +356,71 @@ func packetsNoRoom(e *env) {
 	e.settle()
 	require.Empty(e, all)
 }
+
+func packetJoinedRoom(e *env) {
+	e.start()
+	c, _ := e.packetConn("udp4", "127.0.0.1:0")
+	if err := c.SetControl(proactor.SegmentSize); err != nil {
+		e.Skip("no joining of datagrams here: ", err)
+	}
+	err := c.RecvEach(func(*op.Buffer, error) { e.Error("a callback of what was refused") })
+	require.ErrorIs(e, err, op.ErrInvalid)
+	require.NoError(e, c.SetControl(0))
+	datagrams(e, c, false)
+	e.settle()
+}
+
+func packetCutTrace(e *env) {
+	e.start(proactor.WithBuffers(1, 256))
+	c, at := e.packetConn("udp", "127.0.0.1:0")
+	h, stream := e.pair()
+	peer, _ := e.udpPeer()
+	cut := make(chan bool, 2)
+	require.NoError(e, c.RecvEach(func(b *op.Buffer, err error) {
+		if err == nil {
+			data, _ := b.Truncated()
+			cut <- data
+			b.Release()
+		}
+	}))
+	_, err := peer.WriteToUDPAddrPort(make([]byte, 1000), at)
+	require.NoError(e, err)
+	require.True(e, await(e, cut))
+	require.NoError(e, plain(e, c.Close))
+	o := &op.Op{Done: func(o *op.Op) {
+		if b := o.Buffer(); b != nil {
+			data, _ := b.Truncated()
+			cut <- data || b.From().IsValid() || len(b.Control()) > 0
+			b.Release()
+		}
+	}}
+	_, err = e.loop.Submit(o.RecvEach(h))
+	require.NoError(e, err)
+	e.write(stream, []byte("x"))
+	require.False(e, await(e, cut))
+}
+
+// packetResume pauses and resumes on another goroutine, while errors make the
+// receive begin anew on the loop's.
+func packetResume(e *env) {
+	l := e.start()
+	gone, at := e.udpPeer()
+	gone.Close()
+	c, err := l.DialPacket("udp", at.String())
+	require.NoError(e, err)
+	all := datagrams(e, c, false)
+	for range 300 {
+		_, err = c.Send([]byte("anybody?"), nil)
+		require.NoError(e, err)
+		c.PauseRecv()
+		c.ResumeRecv()
+	}
+	back, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(at))
+	require.NoError(e, err)
+	defer back.Close()
+	_, err = back.WriteToUDPAddrPort([]byte("here"), addrPort(c.LocalAddr()))
+	require.NoError(e, err)
+	for d := await(e, all); string(d.data) != "here"; d = await(e, all) {
+		require.ErrorIs(e, d.err, syscall.ECONNREFUSED)
+	}
+}

@@ -32,6 +32,7 @@ var rightsTests = []test{
 	{"Seqpacket_KeepsBoundsAndEnds", seqpacket},
 	{"Seqpacket_EndsInBuffers", seqpacketEach},
 	{"Seqpacket_WhatIsBehindAnEmptyMessageStays", seqpacketEmpty},
+	{"Seqpacket_RightsWithAnEmptyMessageAreClosed", seqpacketEmptyRights},
 	{"Seqpacket_BetweenTwoHandles", seqpacketHandles},
 }
 
@@ -457,6 +458,20 @@ func seqpacketEmpty(e *env) {
 			require.Equal(e, s, await(e, got))
 		}
 	}
+}
+
+func seqpacketEmptyRights(e *env) {
+	e.start()
+	x, y := e.fds(unix.SOCK_SEQPACKET)
+	a, b := e.register(x, nil), e.register(y, nil)
+	r, w := e.pipeFDs()
+	m := &op.Message{Control: op.Control(nil).AppendRights(w)}
+	_, err := e.do(func(o *op.Op) *op.Op { return o.SendMsg(a, m) })
+	require.NoError(e, err)
+	require.NoError(e, unix.Close(w))
+	_, err = e.do(func(o *op.Op) *op.Op { return o.RecvMsgEach(b, 64) })
+	require.ErrorIs(e, err, io.EOF)
+	e.ended(r)
 }
 
 func seqpacketHandles(e *env) {
