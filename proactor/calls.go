@@ -81,10 +81,13 @@ func (c *call) done(o *op.Op) {
 	}
 	switch {
 	case fn != nil:
+		c.loop.names(fn)
 		fn(n, err)
 	case fe != nil:
+		c.loop.names(fe)
 		fe(err)
 	case ff != nil:
+		c.loop.names(ff)
 		ff(n, from, err)
 	}
 }

@@ -107,7 +107,7 @@ func (c *Conn) RecvEach(each func(*op.Buffer, error)) error {
 	if each == nil {
 		panic("proactor: RecvEach without a callback")
 	}
-	x := &receiver{each: each}
+	x := &receiver{each: c.loop.named(each)}
 	x.op.Done = received
 	x.op.RecvEach(c)
 	if d := c.setting().recvTimeout.Load(); d > 0 {

@@ -64,7 +64,11 @@ func (l *Loop) deliver(c op.Completion) {
 	r := c.Op.Req()
 	r.Moved, r.Ret, r.Buf = int(c.Ret), 0, c.Buf
 	r.Flags |= op.More
-	c.Op.Done(c.Op)
+	if l.opts.slow == 0 {
+		c.Op.Done(c.Op)
+	} else {
+		l.timedCallback(c.Op)
+	}
 	l.delivered(r)
 }
 

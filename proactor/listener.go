@@ -100,6 +100,7 @@ func (a *acceptor) submit() error {
 
 func (a *acceptor) accepted(o *op.Op) {
 	c, err := a.ln.conn(o.Result())
+	a.ln.loop.names(a.each)
 	if o.More() {
 		if a.pause = 0; !errors.Is(err, ErrClosed) { // else the loop is closing: the last callback says so
 			a.each(c, err)

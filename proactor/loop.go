@@ -37,6 +37,7 @@ type Loop struct {
 	published Stats
 
 	calls callPool
+	jobs  atomic.Int64 // functions of Go that wait or run
 
 	// The rest is the loop goroutine's alone.
 	now        int64 // of this turn, on op.Now's clock
@@ -58,6 +59,7 @@ type Loop struct {
 	closing    bool
 	broken     bool // the engine never came up
 	inTurn     bool
+	inner      any // the function behind the callback that runs, for WithSlowCallback
 	stats      Stats
 }
 

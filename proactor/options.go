@@ -24,6 +24,9 @@ type options struct {
 	bufSize   int
 	quota     int
 	busyPoll  time.Duration
+	maxWork   int
+	slow      time.Duration
+	slowFunc  func(SlowCallback)
 }
 
 // EngineVar is the environment variable that chooses the engine where no option
@@ -42,6 +45,7 @@ func defaults() options {
 		buffers:  128,
 		bufSize:  16<<10 + 64,
 		quota:    32,
+		maxWork:  1 << 10,
 	}
 }
 
@@ -72,6 +76,9 @@ func WithMaxPosts(n int) Option { return func(o *options) { o.maxPosts = max(n, 
 // Listener and Timer may be under way; the default is 65536. Operations that
 // the caller owns have no limit.
 func WithMaxCalls(n int) Option { return func(o *options) { o.maxCalls = max(n, 1) } }
+
+// WithMaxWork sets how many functions of Loop.Go may wait or run; the default is 1024.
+func WithMaxWork(n int) Option { return func(o *options) { o.maxWork = max(n, 1) } }
 
 // WithBatch sets how many callbacks one turn runs at most; the default is 1024.
 func WithBatch(n int) Option { return func(o *options) { o.batch = max(n, 1) } }

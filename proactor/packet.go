@@ -273,6 +273,7 @@ func (x *packetReceiver) pause(on bool) {
 
 func (x *packetReceiver) received(o *op.Op) {
 	_, err := o.Result()
+	x.c.loop.names(x.each)
 	if o.More() || !transient(err) {
 		x.each(o.Buffer(), err)
 		return

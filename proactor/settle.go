@@ -217,7 +217,11 @@ func (l *Loop) callbacks() (n int) {
 			l.delivered(r)
 		}
 		c.Op.Yield()
-		c.Op.Done(c.Op)
+		if l.opts.slow == 0 {
+			c.Op.Done(c.Op)
+		} else {
+			l.timedCallback(c.Op)
+		}
 	}
 	n += l.runPosts()
 	l.stats.Callbacks += uint64(n)
@@ -230,7 +234,7 @@ func (l *Loop) runPosts() (n int) {
 		l.posts[l.nextPost] = nil
 		l.nextPost++
 		l.mail.began()
-		f()
+		l.runPost(f)
 	}
 	if l.nextPost == len(l.posts) {
 		l.posts, l.nextPost = l.posts[:0], 0

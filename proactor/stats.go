@@ -21,6 +21,7 @@ type Stats struct {
 	Throttled int // receives whose handle has as many Buffers as it may
 	Posts     int // posted functions that wait
 	Calls     int // operations behind closure verbs that are under way
+	Work      int // functions of Loop.Go that wait or run
 
 	Buffers     int // in the pool, 0 before the first RecvEach
 	BuffersOut  int // of them, with the user or on their way
@@ -38,6 +39,7 @@ func (l *Loop) Stats() Stats {
 	s.Handles = l.countHandles()
 	s.Posts = l.mail.count()
 	s.Calls = l.calls.count()
+	s.Work = int(l.jobs.Load())
 	return s
 }
 

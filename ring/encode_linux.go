@@ -50,6 +50,7 @@ var opcodes = [op.NumCodes]int{
 	op.Fallocate:     opFallocate,
 	op.Fadvise:       opFadvise,
 	op.SyncFileRange: opSyncFileRange,
+	op.Work:          -1,
 }
 
 // here is the file offset that means the descriptor's own position.

@@ -117,11 +117,24 @@ func Attempt(o *Op, s *Scratch, block bool) int32 {
 	case ReadAt, WriteAt, ReadvAt, WritevAt:
 		n = fileIO(r, s, block, 0)
 	case Nop:
+	case Work:
+		work(*(*func())(r.Ptr))
 	default:
 		n = control(r, block)
 	}
 	runtime.KeepAlive(o)
 	return n
+}
+
+// work runs f on a goroutine of its own: it may leave that locked to its thread, or
+// end it.
+func work(f func()) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		f()
+	}()
+	<-done
 }
 
 // Recv receives for o into a buffer of the pool: ENOBUFS if it has none.

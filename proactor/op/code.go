@@ -46,6 +46,7 @@ const (
 	Fallocate
 	Fadvise
 	SyncFileRange
+	Work
 
 	NumCodes // how many codes there are; not an operation
 )
@@ -144,6 +145,7 @@ var table = [NumCodes]Info{
 	Ftruncate:     {Name: "ftruncate", Man: "ftruncate(2)", Kernel: Version{6, 9}, Way: ByWorker, Handle: true},
 	Fallocate:     {Name: "fallocate", Man: "fallocate(2)", Kernel: Version{5, 6}, Way: ByWorker, Handle: true},
 	Fadvise:       {Name: "fadvise", Man: "posix_fadvise(2)", Kernel: Version{5, 6}, Way: ByWorker, Handle: true},
+	Work:          {Name: "work", Man: "-", Way: ByWorker},
 	SyncFileRange: {Name: "sync_file_range", Man: "sync_file_range(2)", Kernel: Version{5, 2}, Way: ByWorker, Handle: true},
 }
 

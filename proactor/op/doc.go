@@ -19,43 +19,44 @@
 // that way on every ring. Every operation is there on every kernel; a message
 // socket's queued sends leave together by sendmmsg(2), on a ring too.
 //
-//	operation     man page                  io_uring  elsewhere
-//	nop           io_uring_prep_nop(3)      5.1       a system call
-//	accept        accept4(2)                5.5       tried, then readiness
-//	connect       connect(2)                5.5       tried, then readiness
-//	recv          recv(2)                   5.6       tried, then readiness
-//	recvv         recvmsg(2)                5.3       tried, then readiness
-//	send          send(2)                   5.6       tried, then readiness
-//	sendv         sendmsg(2)                5.3       tried, then readiness
-//	shutdown      shutdown(2)               5.11      a system call
-//	close         close(2)                  5.6       a worker; sockets and pipes: a system call
-//	read          pread(2)                  5.6       tried in the page cache, then a worker
-//	readv         preadv(2)                 5.1       tried in the page cache, then a worker
-//	write         pwrite(2)                 5.6       a worker
-//	writev        pwritev(2)                5.1       a worker
-//	fsync         fsync(2)                  5.1       a worker
-//	fdatasync     fdatasync(2)              5.1       a worker
-//	openat        openat(2)                 5.6       a worker
-//	poll          poll(2)                   5.1       readiness
-//	timeout       clock_gettime(2)          -         the loop itself
-//	cancel        io_uring_prep_cancel(3)   -         the loop itself
-//	accept each   accept4(2)                5.19      tried, then readiness
-//	recv each     recv(2)                   6.0       tried, then readiness
-//	recvmsg       recvmsg(2)                5.3       tried, then readiness
-//	sendmsg       sendmsg(2)                5.3       tried, then readiness
-//	recvmsg each  recvmmsg(2)               6.0       tried, then readiness
-//	sendmmsg      sendmmsg(2)               -         tried, then readiness
-//	statx         statx(2)                  5.6       a worker
-//	openat2       openat2(2)                5.6       a worker
-//	unlinkat      unlinkat(2)               5.11      a worker
-//	renameat2     renameat2(2)              5.11      a worker
-//	mkdirat       mkdirat(2)                5.15      a worker
-//	linkat        linkat(2)                 5.15      a worker
-//	symlinkat     symlinkat(2)              5.15      a worker
-//	ftruncate     ftruncate(2)              6.9       a worker
-//	fallocate     fallocate(2)              5.6       a worker
-//	fadvise       posix_fadvise(2)          5.6       a worker
-//	sync_file_range  sync_file_range(2)        5.2       a worker
+//	operation         man page                  io_uring  elsewhere
+//	nop               io_uring_prep_nop(3)      5.1       a system call
+//	accept            accept4(2)                5.5       tried, then readiness
+//	connect           connect(2)                5.5       tried, then readiness
+//	recv              recv(2)                   5.6       tried, then readiness
+//	recvv             recvmsg(2)                5.3       tried, then readiness
+//	send              send(2)                   5.6       tried, then readiness
+//	sendv             sendmsg(2)                5.3       tried, then readiness
+//	shutdown          shutdown(2)               5.11      a system call
+//	close             close(2)                  5.6       a worker; sockets and pipes: a system call
+//	read              pread(2)                  5.6       tried in the page cache, then a worker
+//	readv             preadv(2)                 5.1       tried in the page cache, then a worker
+//	write             pwrite(2)                 5.6       a worker
+//	writev            pwritev(2)                5.1       a worker
+//	fsync             fsync(2)                  5.1       a worker
+//	fdatasync         fdatasync(2)              5.1       a worker
+//	openat            openat(2)                 5.6       a worker
+//	poll              poll(2)                   5.1       readiness
+//	timeout           clock_gettime(2)          -         the loop itself
+//	cancel            io_uring_prep_cancel(3)   -         the loop itself
+//	accept each       accept4(2)                5.19      tried, then readiness
+//	recv each         recv(2)                   6.0       tried, then readiness
+//	recvmsg           recvmsg(2)                5.3       tried, then readiness
+//	sendmsg           sendmsg(2)                5.3       tried, then readiness
+//	recvmsg each      recvmmsg(2)               6.0       tried, then readiness
+//	sendmmsg          sendmmsg(2)               -         tried, then readiness
+//	statx             statx(2)                  5.6       a worker
+//	openat2           openat2(2)                5.6       a worker
+//	unlinkat          unlinkat(2)               5.11      a worker
+//	renameat2         renameat2(2)              5.11      a worker
+//	mkdirat           mkdirat(2)                5.15      a worker
+//	linkat            linkat(2)                 5.15      a worker
+//	symlinkat         symlinkat(2)              5.15      a worker
+//	ftruncate         ftruncate(2)              6.9       a worker
+//	fallocate         fallocate(2)              5.6       a worker
+//	fadvise           posix_fadvise(2)          5.6       a worker
+//	sync_file_range   sync_file_range(2)        5.2       a worker
+//	work              -                         -         a worker
 //
 // The table is generated: go test ./proactor/op -update.
 package op

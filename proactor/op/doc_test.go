@@ -16,7 +16,7 @@ var update = flag.Bool("update", false, "write the table of operations into doc.
 func documented() string {
 	var b strings.Builder
 	row := func(name, man, ring, fallback string) {
-		fmt.Fprintf(&b, "//\t%-12s  %-24s  %-8s  %s\n", name, man, ring, fallback)
+		fmt.Fprintf(&b, "//\t%-16s  %-24s  %-8s  %s\n", name, man, ring, fallback)
 	}
 	row("operation", "man page", "io_uring", "elsewhere")
 	for c := None + 1; c < NumCodes; c++ {

@@ -65,6 +65,7 @@ func TestEveryCodeHasAVerb(t *testing.T) {
 		Ftruncate:     func(o *Op) { o.Ftruncate(&h, 0) },
 		Fallocate:     func(o *Op) { o.Fallocate(&h, 0, 0, 1) },
 		Fadvise:       func(o *Op) { o.Fadvise(&h, 0, 1, 0) },
+		Work:          func(o *Op) { o.Work(func() {}) },
 		SyncFileRange: func(o *Op) { o.SyncFileRange(&h, 0, 1, 0) },
 	}
 	for c := None + 1; c < NumCodes; c++ {

@@ -238,6 +238,13 @@ func (o *Op) Poll(t Target, events uint32) *Op {
 	return o
 }
 
+// Work prepares a call of f on a worker. It completes without an error when f has
+// returned, or has ended its goroutine.
+func (o *Op) Work(f func()) *Op {
+	o.prepare(Work, nil).Ptr = unsafe.Pointer(&f)
+	return o
+}
+
 // Timeout prepares a timer: it completes without an error d after Submit.
 func (o *Op) Timeout(d time.Duration) *Op {
 	o.prepare(Timeout, nil).Off = max(int64(d), 0)

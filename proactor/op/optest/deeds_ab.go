@@ -33,6 +33,7 @@ func deeds(e *env) map[op.Code]deed {
 	e.Helper()
 	all := map[op.Code]deed{
 		op.Nop:     func(o *op.Op) *op.Op { return o.Nop() },
+		op.Work:    func(o *op.Op) *op.Op { return o.Work(func() {}) },
 		op.Timeout: func(o *op.Op) *op.Op { return o.Timeout(10 * time.Microsecond) },
 		op.Cancel: func(o *op.Op) *op.Op {
 			target := &op.Op{Done: func(*op.Op) {}}
