@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"runtime"
 	"syscall"
+	"time"
 
 	"github.com/seed-2ff0fea0/go-proactor/proactor/op"
 )
@@ -33,6 +34,8 @@ func newSocket(int, op.Kind) (int, error) { return -1, errors.ErrUnsupported }
 func socketName(int, bool) (*op.Sockaddr, error) { return nil, errors.ErrUnsupported }
 
 func setNoDelay(int) {}
+
+func wallTimer(time.Time) (int, error) { return -1, errors.ErrUnsupported }
 
 func fileSize(int) (int64, error) { return 0, errors.ErrUnsupported }
 

@@ -3,6 +3,7 @@ package proactor
 import (
 	"io"
 	"os"
+	"time"
 	"unsafe"
 
 	"github.com/seed-2ff0fea0/go-proactor/proactor/op"
@@ -26,7 +27,7 @@ func prepareDescriptor(fd int) (kind op.Kind, seek bool, err error) {
 	switch st.Mode & unix.S_IFMT {
 	case unix.S_IFSOCK:
 		kind = socketKind(fd)
-	case unix.S_IFIFO, unix.S_IFCHR:
+	case unix.S_IFIFO, unix.S_IFCHR, 0: // 0: an eventfd, a timerfd and their like
 		kind = op.Stream
 		_, err := unix.Seek(fd, 0, io.SeekCurrent)
 		seek = err == nil
@@ -128,4 +129,18 @@ func pinThread(i int) (unpin func()) {
 	}
 	_ = unix.SchedSetaffinity(0, &one)
 	return func() { _ = unix.SchedSetaffinity(0, &may) }
+}
+
+// wallTimer returns a descriptor that is readable when the wall clock shows t.
+func wallTimer(t time.Time) (int, error) {
+	fd, err := unix.TimerfdCreate(unix.CLOCK_REALTIME, unix.TFD_CLOEXEC|unix.TFD_NONBLOCK)
+	if err != nil {
+		return -1, os.NewSyscallError("timerfd_create", err)
+	}
+	when := unix.NsecToTimespec(max(t.UnixNano(), 1)) // 0 would disarm it
+	if err := unix.TimerfdSettime(fd, unix.TFD_TIMER_ABSTIME, &unix.ItimerSpec{Value: when}, nil); err != nil {
+		_ = unix.Close(fd)
+		return -1, os.NewSyscallError("timerfd_settime", err)
+	}
+	return fd, nil
 }

@@ -23,6 +23,7 @@ var regressTests = []test{
 	{"Rule05_AReceiveGoesOnBehindAPassedDescriptor", recvBehindDescriptor},
 	{"Rule05_AReceiveGoesOnBehindUrgentData", recvBehindUrgent},
 	{"Rule06_APauseHoldsInLine", pauseInLine},
+	{"Rule06_APollOfADescriptorWithoutATypeIsCancelled", pollAnonymous},
 	{"Rule08_WhatWasSubmittedEndsIfTheEngineDoesNotComeUp", engineStaysDown},
 	{"Rule10_EmptyPipesCostNoBuffers", emptyPipes},
 	{"Rule13_APollThatCannotWaitIsRefused", pollRefused},
@@ -184,6 +185,30 @@ func emptyPipes(e *env) {
 	c, _, _ := e.recvEach(h)
 	write(e, peer, []byte("still served"))
 	require.Equal(e, "still served", string(e.drain(c, 12)))
+}
+
+// pollAnonymous cancels what waits for an eventfd, which is no file and no device.
+func pollAnonymous(e *env) {
+	l := e.start()
+	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	h := e.register(fd, err)
+	for _, prepare := range []func(*op.Op) *op.Op{
+		func(o *op.Op) *op.Op { return o.Poll(h, unix.POLLIN) },
+		func(o *op.Op) *op.Op { return o.Recv(h, make([]byte, 8)) },
+	} {
+		c, done := into(1)
+		o := &op.Op{Done: done}
+		ticket := e.submit(prepare(o))
+		e.settle()
+		require.True(e, l.Cancel(ticket))
+		require.ErrorIs(e, await(e, c).err, op.ErrCanceled)
+		e.submit(prepare(o))
+		e.settle()
+		_, err = unix.Write(fd, []byte{1, 0, 0, 0, 0, 0, 0, 0})
+		require.NoError(e, err)
+		require.NoError(e, await(e, c).err)
+		_, _ = unix.Read(fd, make([]byte, 8)) // a poll leaves it as it is
+	}
 }
 
 func pollRefused(e *env) {

@@ -313,6 +313,6 @@ func registerAfterClose(e *env) {
 	require.Contains(e, link(a), "socket:", "a refused descriptor stays the caller's")
 	_, err = l.Listen("tcp", "127.0.0.1:0")
 	require.ErrorIs(e, err, net.ErrClosed)
-	_, err = l.Dial("tcp", "127.0.0.1:1", nil)
+	_, err = l.Dial("tcp", "127.0.0.1:1", func(*proactor.Conn, error) {})
 	require.ErrorIs(e, err, net.ErrClosed)
 }
