@@ -37,7 +37,7 @@ func command(arm string) *exec.Cmd {
 		if path := filepath.Join(dir, name); strings.HasPrefix(arm, "c-") {
 			return exec.Command(path, strings.Fields(mode)...)
 		}
-		if slices.Contains(peers, arm) || arm == "gain-31" {
+		if slices.Contains(churners, arm) {
 			return exec.Command(filepath.Join(dir, "peers"), "-serve", arm)
 		}
 	}

@@ -46,13 +46,14 @@ type load struct {
 }
 
 var (
-	servers = []string{"net", "reactor", "epoll", "io_uring", "epoll-each", "io_uring-each"}
-	peers   = []string{"c-epoll", "c-io_uring", "c-io_uring+each", "gnet", "nbio", "netpoll", "gaio", "gain"}
-	readers = []string{"ReadAt", "io_uring", "io_uring-registered", "epoll", "aio"}
-	models  = []string{"net", "threads", "busypoll", "select", "poll", "sigio", "aio-poll", "reactor", "reactor-edge", "reactor-raw", "epoll", "io_uring"}
-	idlers  = []string{"select", "poll", "reactor", "epoll", "io_uring"} // what an idle connection costs, from a lot to nothing
-	waiters = []string{"net", "reactor", "epoll", "io_uring", "epoll-workers", "io_uring-workers"}
-	files   = []string{"fio", "fio-fixed", "posix-aio"} // readers that are not of this program
+	servers  = []string{"net", "reactor", "epoll", "io_uring", "epoll-each", "io_uring-each"}
+	peers    = []string{"c-epoll", "c-io_uring", "c-io_uring+each", "gnet", "nbio", "netpoll", "gaio", "gain"}
+	churners = append(slices.Clone(peers), "gain-31") // all that bench/peers serves: gain without its wait, too
+	readers  = []string{"ReadAt", "io_uring", "io_uring-registered", "epoll", "aio"}
+	models   = []string{"net", "threads", "busypoll", "select", "poll", "sigio", "aio-poll", "reactor", "reactor-edge", "reactor-raw", "epoll", "io_uring"}
+	idlers   = []string{"select", "poll", "reactor", "epoll", "io_uring"} // what an idle connection costs, from a lot to nothing
+	waiters  = []string{"net", "reactor", "epoll", "io_uring", "epoll-workers", "io_uring-workers"}
+	files    = []string{"fio", "fio-fixed", "posix-aio"} // readers that are not of this program
 )
 
 var scenarios = []scenario{
@@ -63,7 +64,7 @@ var scenarios = []scenario{
 	{name: "pipelined", what: "echo, 64 connections, 64 B, 16 at once", load: load{Conns: 64, Size: 64, Pipe: 16}, arms: servers, more: peers, full: true},
 	{name: "one", what: "echo, 1 connection, 64 B", load: load{Conns: 1, Size: 64}, arms: append(servers, "epoll-busypoll", "io_uring-busypoll"), more: peers, full: true},
 	{name: "sparse", what: "echo, 10,000 connections, 100 of them active, 64 B", load: load{Conns: 10_000, Active: 100, Size: 64}, arms: servers, more: peers, full: true},
-	{name: "churn", what: "connect, echo 1 B, close; 64 at a time", load: load{Conns: 64, Size: 1, Churn: true}, arms: servers, more: append(slices.Clone(peers), "gain-31")},
+	{name: "churn", what: "connect, echo 1 B, close; 64 at a time", load: load{Conns: 64, Size: 1, Churn: true}, arms: servers, more: churners},
 	{name: "slow", what: "echo, 64 connections, 64 B, a handler that waits 1 ms in 1 of 100; times of the others", load: load{Kind: slow, Conns: 64, Size: 64}, arms: waiters},
 	{name: "datagrams", what: "echo of datagrams, 64 sockets with 8 under way each, 64 B", load: load{Kind: datagrams, Conns: 64, Size: 64, Pipe: 8}, arms: []string{"net", "reactor", "epoll", "io_uring"}},
 	{name: "datagrams-1", what: "echo of datagrams, 64 sockets with 1 under way each, 64 B", load: load{Kind: datagrams, Conns: 64, Size: 64, Pipe: 1}, arms: []string{"net", "reactor", "epoll", "io_uring"}, full: true},

@@ -25,14 +25,14 @@ func unavailable(arm string, l load) error {
 	switch {
 	case strings.HasPrefix(arm, "aio"):
 		return probeAIO()
-	case strings.HasPrefix(arm, "io_uring"), strings.HasPrefix(arm, "c-io_uring"), strings.HasPrefix(arm, "fio"), arm == "gain":
+	case strings.HasPrefix(arm, "io_uring"), strings.HasPrefix(arm, "c-io_uring"), strings.HasPrefix(arm, "fio"), strings.HasPrefix(arm, "gain"):
 		return probeRing()
 	}
 	return nil
 }
 
 func exists(arm string, l load) bool {
-	own, others := arms[l.Kind][arm] != nil, peers
+	own, others := arms[l.Kind][arm] != nil, churners
 	if l.Files > 0 {
 		own, others = slices.Contains(readers, arm), files
 	} else if l.Kind != echoes {
