@@ -2,6 +2,7 @@ package proactor_test
 
 import (
 	"errors"
+	"net"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -83,6 +84,18 @@ func prepareNamespace(t *testing.T) {
 		if _, _, e := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), unix.SIOCSIFADDR, uintptr(unsafe.Pointer(&request))); e != 0 {
 			t.Skip(noNamespace, "address: ", e)
 		}
+	}
+	// A new address is of use a moment later; until then a resolver sorts what it would
+	// be needed for behind the rest, and no event tells.
+	for _, to := range []string{"2001:db8::1", "2001:db8::2", "2001:db8::3"} {
+		require.Eventually(t, func() bool {
+			c, err := net.Dial("udp6", at(to, 9))
+			if err != nil {
+				return false
+			}
+			defer c.Close()
+			return strings.HasPrefix(c.LocalAddr().String(), "[2001:db8::")
+		}, patience, time.Millisecond)
 	}
 }
 
