@@ -12,6 +12,7 @@
 //   - slots: the operations that the kernel has, by index and generation.
 //   - encode: an operation as a submission queue entry.
 //   - engine: submit, complete, cancel, wake.
+//   - deliver: what a completion brings.
 //   - wait: poll, sleep, reap.
 //   - emulate: what the kernel lacks.
 //   - bufring, memory: provided buffers, registered memory.
