@@ -23,8 +23,8 @@ func handle(request []byte) {
 
 func isSlow(request []byte) bool { return len(request) > 0 && request[0] == slowMark }
 
-// slowEcho handles requests in the callback; with workers, slow ones in goroutines,
-// which come back with the answer.
+// slowEcho handles requests in the callback; with workers, slow ones on the loop's
+// workers, which come back with the answer.
 func slowEcho(workers bool) echo {
 	return func(l *proactor.Loop, c *proactor.Conn) {
 		s := &slowSession{session{loop: l, conn: c}, workers}
@@ -44,17 +44,21 @@ func (s *slowSession) received(o *proactor.Op) {
 	case err != nil:
 		_ = s.conn.Close(nil)
 	case s.workers && isSlow(s.buf[:n]):
-		go s.work(n)
+		s.work(n)
 	default:
 		handle(s.buf[:n])
 		s.answer(n)
 	}
 }
 
-// work is the request's worker. Nothing of the connection is under way meanwhile.
+// work handles a request on a worker. Nothing of the connection is under way meanwhile.
 func (s *slowSession) work(n int) {
-	handle(s.buf[:n])
-	if err := s.loop.Post(func() { s.answer(n) }); err != nil {
+	_, err := s.loop.Go(func() { handle(s.buf[:n]) }, func(err error) {
+		if err == nil {
+			s.answer(n)
+		}
+	})
+	if err != nil {
 		_ = s.conn.Close(nil)
 	}
 }

@@ -79,6 +79,7 @@ var scenarios = []scenario{
 	{name: "idle-900", what: "echo, 964 connections, 64 of them active, 64 B", load: load{Conns: 964, Active: 64, Size: 64}, arms: idlers, full: true},
 	{name: "direct-128", what: "random 4 KiB reads, O_DIRECT, depth 128", load: load{Files: 128, Direct: true}, arms: readers, more: files},
 	{name: "direct-32", what: "random 4 KiB reads, O_DIRECT, depth 32", load: load{Files: 32, Direct: true}, arms: readers, more: files, full: true},
+	{name: "direct-1", what: "random 4 KiB reads, O_DIRECT, depth 1", load: load{Files: 1, Direct: true}, arms: readers, more: files, full: true},
 	{name: "cached-128", what: "random 4 KiB reads, cached, depth 128", load: load{Files: 128}, arms: readers, more: files},
 	{name: "cached-32", what: "random 4 KiB reads, cached, depth 32", load: load{Files: 32}, arms: readers, more: files, full: true},
 	{name: "cached-1", what: "random 4 KiB reads, cached, depth 1", load: load{Files: 1}, arms: readers, more: files, full: true},
