@@ -221,14 +221,15 @@ func TestAdoptStreamSharesASocket(t *testing.T) {
 		c, err := l.AdoptStream(near)
 		require.NoError(t, err)
 		waiting := make(chan string, 8)
-		require.NoError(t, c.RecvEach(func(b *proactor.Buffer, err error) {
+		report := func(b *proactor.Buffer, err error) {
 			if err != nil {
 				waiting <- err.Error()
 				return
 			}
 			waiting <- string(b.Bytes())
 			b.Release()
-		}))
+		}
+		require.NoError(t, c.RecvEach(report))
 		alive := make(chan bool, 1)
 		require.NoError(t, l.Post(func() { alive <- true }))
 		got(t, alive) // the loop isn't in a receive that blocks
@@ -255,14 +256,7 @@ func TestAdoptStreamSharesASocket(t *testing.T) {
 		c, err = l.AdoptStream(near)
 		require.NoError(t, err)
 		require.Equal(t, "unixpacket", c.LocalAddr().Network())
-		require.NoError(t, c.RecvEach(func(b *proactor.Buffer, err error) {
-			if err != nil {
-				waiting <- err.Error()
-				return
-			}
-			waiting <- string(b.Bytes())
-			b.Release()
-		}))
+		require.NoError(t, c.RecvEach(report))
 		for _, s := range []string{"one", "two"} {
 			_, err = far.WriteString(s)
 			require.NoError(t, err)

@@ -23,15 +23,23 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// loopOn returns a loop on an engine. Without io_uring it skips the test, unless that
+// must be there.
+func loopOn(t *testing.T, engine string, opts ...proactor.Option) *proactor.Loop {
+	t.Helper()
+	l, err := proactor.New(append(opts, proactor.WithEngineName(engine))...)
+	if err != nil && engine == "io_uring" && os.Getenv("PROACTOR_TEST_RING") != "must" {
+		t.Skip("no io_uring here: ", err)
+	}
+	require.NoError(t, err)
+	return l
+}
+
 // bothEngines runs a test on each engine, with a loop that runs.
 func bothEngines(t *testing.T, f func(t *testing.T, l *proactor.Loop), opts ...proactor.Option) {
 	for _, name := range []string{"io_uring", "epoll"} {
 		t.Run(name, func(t *testing.T) {
-			l, err := proactor.New(append(opts, proactor.WithEngineName(name))...)
-			if err != nil && name == "io_uring" && os.Getenv("PROACTOR_TEST_RING") != "must" {
-				t.Skip("no io_uring here: ", err)
-			}
-			require.NoError(t, err)
+			l := loopOn(t, name, opts...)
 			ran := make(chan error, 1)
 			go func() { ran <- l.Run(context.Background()) }()
 			running := make(chan bool)

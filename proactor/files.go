@@ -83,7 +83,8 @@ func (l *Loop) call(prepare func(*op.Op), done func(error)) (op.Ticket, error) {
 	return k.send(0)
 }
 
-// Remove removes a file or an empty directory (unlinkat(2)). Any goroutine may call it.
+// Remove removes a file or an empty directory (unlinkat(2)). The ticket is of the first
+// try, as a file. Any goroutine may call it.
 func (l *Loop) Remove(name string, done func(error)) (op.Ticket, error) {
 	return l.call(func(o *op.Op) { o.UnlinkAt(nil, name, 0) }, func(err error) {
 		if errors.Is(err, syscall.EISDIR) {

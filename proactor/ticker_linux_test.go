@@ -26,7 +26,7 @@ func TestATickerKeepsTime(t *testing.T) {
 			<-ready
 			ticks <- time.Since(begin)
 			if n++; n == 1 {
-				time.Sleep(4 * every) // misses some
+				time.Sleep(4 * every) // a callback that takes so long misses some
 			}
 			if n == 10 {
 				k.Stop()

@@ -64,28 +64,31 @@ func TestGoIsBoundedAndCanBeTakenBack(t *testing.T) {
 
 func TestAPanicOfGoComesOutOfRun(t *testing.T) {
 	for _, engine := range []string{"io_uring", "epoll"} {
-		l, err := proactor.New(proactor.WithEngineName(engine))
-		if err != nil {
-			continue
-		}
-		_, err = l.Go(func() { panic("of the worker") }, nil)
-		require.NoError(t, err)
-		func() {
-			defer func() {
-				p, ok := recover().(*proactor.Panic)
-				require.True(t, ok)
-				require.Equal(t, "of the worker", p.Value)
-				require.Contains(t, string(p.Stack), "TestAPanicOfGoComesOutOfRun")
+		t.Run(engine, func(t *testing.T) {
+			l := loopOn(t, engine)
+			_, err := l.Go(func() { panic("of the worker") }, nil)
+			require.NoError(t, err)
+			func() {
+				defer func() {
+					p, ok := recover().(*proactor.Panic)
+					require.True(t, ok)
+					require.Equal(t, "of the worker", p.Value)
+					require.Contains(t, string(p.Stack), "TestAPanicOfGoComesOutOfRun")
+				}()
+				_ = l.Run(context.Background())
 			}()
-			_ = l.Run(context.Background())
-		}()
-		require.NoError(t, l.Close())
+			require.NoError(t, l.Close())
+		})
 	}
 }
 
+// isSlow is how long the slow callbacks of the tests hold their loop: that is what is
+// tested, nobody waits for an event.
+const isSlow = 20 * time.Millisecond
+
 func slowCallback(b *proactor.Buffer, err error) {
 	if b != nil {
-		time.Sleep(20 * time.Millisecond)
+		time.Sleep(isSlow)
 		b.Release()
 	}
 }
@@ -98,13 +101,13 @@ func TestSlowCallbacksAreNamed(t *testing.T) {
 		for {
 			r := got(t, reports)
 			if strings.Contains(r.Func, name) && r.Code.String() == code {
-				require.GreaterOrEqual(t, r.Took, 20*time.Millisecond)
+				require.GreaterOrEqual(t, r.Took, isSlow)
 				return r
 			}
 		}
 	}
 	bothEngines(t, func(t *testing.T, l *proactor.Loop) {
-		require.NoError(t, l.Post(func() { time.Sleep(20 * time.Millisecond) }))
+		require.NoError(t, l.Post(func() { time.Sleep(isSlow) }))
 		require.Equal(t, -1, named(t, "TestSlowCallbacksAreNamed", "code(0)").FD)
 		c, err := l.ListenPacket("udp", "127.0.0.1:0")
 		require.NoError(t, err)
@@ -119,7 +122,7 @@ func TestSlowCallbacksAreNamed(t *testing.T) {
 		_, err = far.Write([]byte("x"))
 		require.NoError(t, err)
 		require.Equal(t, conn.FD(), named(t, "slowCallback", "recv each").FD)
-		_, err = conn.Send([]byte("x"), func(int, error) { time.Sleep(20 * time.Millisecond) })
+		_, err = conn.Send([]byte("x"), func(int, error) { time.Sleep(isSlow) })
 		require.NoError(t, err)
 		named(t, "TestSlowCallbacksAreNamed", "send")
 	}, proactor.WithSlowCallback(15*time.Millisecond, func(s proactor.SlowCallback) { reports <- s }))
