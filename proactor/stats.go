@@ -30,9 +30,12 @@ type Stats struct {
 	Engine op.Counters
 }
 
-// Stats returns the statistics. While the loop is busy they are at most about a
-// millisecond old. Any goroutine may call it.
+// Stats returns the statistics. Any goroutine may call it. In a callback they are
+// of this moment; elsewhere, while the loop is busy, at most about a millisecond old.
 func (l *Loop) Stats() Stats {
+	if l.mine() {
+		l.publish()
+	}
 	l.smu.Lock()
 	s := l.published
 	l.smu.Unlock()

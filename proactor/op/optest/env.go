@@ -130,6 +130,15 @@ func (e *env) settle() {
 	}
 }
 
+// stats returns the statistics as they are now, all that was released before taken
+// back: those that other goroutines are told can be a millisecond old.
+func (e *env) stats() (s proactor.Stats) {
+	e.Helper()
+	e.settle()
+	e.onLoop(func() { s = e.loop.Stats() })
+	return s
+}
+
 // pair returns a connected pair of unix stream sockets: a handle of the loop and
 // the peer, a plain connection of package net.
 func (e *env) pair() (*op.Handle, net.Conn) {
