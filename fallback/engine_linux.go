@@ -166,7 +166,7 @@ func (e *Engine) finish(o *op.Op, ret int32) {
 func (e *Engine) Cancel(o *op.Op) {
 	r := o.Req()
 	s := r.Handle
-	if r.Code.Info().Way != op.ByReadiness || s.State().Bits&op.Refused != 0 || s.State().Kind.IsFile() && r.Code != op.Poll {
+	if r.Code.Info().Way != op.ByReadiness || s.State().Bits&op.Refused != 0 || s.State().Kind.IsFile() && r.Code != op.Poll || r.Away() {
 		e.workers.Cancel(o)
 		return
 	}

@@ -6,7 +6,7 @@ import (
 )
 
 // What an operation with the engine is doing, in Req.Slot. The workers number
-// their jobs there instead; a handle never has both.
+// their jobs there instead, and those never wait for an edge.
 const (
 	trying     = 0
 	waiting    = 1 // for an edge, then it is tried
@@ -76,6 +76,10 @@ func (e *Engine) try(o *op.Op) {
 			e.done = e.scratch.Completions(o, e.done)
 			return
 		}
+	case r.Cold(&e.scratch):
+		e.counters.Jobs++
+		e.workers.Start(o)
+		return
 	default:
 		ret = op.Attempt(o, &e.scratch, false)
 	}
@@ -139,7 +143,7 @@ func (e *Engine) event(h *op.Handle, events uint32) {
 }
 
 func (e *Engine) resume(o *op.Op) {
-	if o == nil || o.Req().Phase != op.Started {
+	if o == nil || o.Req().Phase != op.Started || o.Req().Away() {
 		return
 	}
 	switch o.Req().Slot {

@@ -17,6 +17,7 @@ type call struct {
 	n    func(int, error)
 	e    func(error)
 	from func(int, netip.AddrPort, error)
+	zc   func(int, bool, error)
 	msg  *op.Message // once it has needed one
 
 	marks *marks // of the connection whose water it is part of
@@ -53,7 +54,7 @@ func (p *callPool) put(c *call) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.used--
-	c.n, c.e, c.from, c.marks, c.bytes = nil, nil, nil, nil, 0
+	c.n, c.e, c.from, c.zc, c.marks, c.bytes = nil, nil, nil, nil, nil, 0
 	if c.msg != nil {
 		c.msg.Data = nil
 	}
@@ -70,7 +71,8 @@ func (p *callPool) count() int {
 // submit again within the limit.
 func (c *call) done(o *op.Op) {
 	n, err := o.Result()
-	fn, fe, ff, m, bytes := c.n, c.e, c.from, c.marks, c.bytes
+	fn, fe, ff, fz, m, bytes := c.n, c.e, c.from, c.zc, c.marks, c.bytes
+	copied := fz != nil && o.Copied()
 	var from netip.AddrPort
 	if ff != nil {
 		from = c.msg.From()
@@ -89,6 +91,9 @@ func (c *call) done(o *op.Op) {
 	case ff != nil:
 		c.loop.names(ff)
 		ff(n, from, err)
+	case fz != nil:
+		c.loop.names(fz)
+		fz(n, copied, err)
 	}
 }
 

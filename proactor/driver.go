@@ -243,6 +243,7 @@ var kept struct {
 func (l *Loop) leave() {
 	l.owner.Store(0)
 	l.publish()
+	l.pipes.Close()
 	if l.engine.InFlight() == 0 {
 		_ = l.engine.Close()
 	} else {

@@ -51,6 +51,7 @@ type Loop struct {
 	live       int // admitted, the final callback has not run
 	batch      []op.Completion
 	buffers    buffers
+	pipes      op.Pipes
 	posts      []func()
 	nextPost   int
 	asks       []request
@@ -85,6 +86,7 @@ func New(opts ...Option) (*Loop, error) {
 		return nil, err
 	}
 	l := &Loop{engine: e, why: why, opts: o, id: loops.Add(1), done: make(chan struct{})}
+	l.pipes.Size = relayPiece
 	l.mail.limit = o.maxPosts
 	l.calls.limit = o.maxCalls
 	return l, nil

@@ -25,6 +25,7 @@ type options struct {
 	quota     int
 	busyPoll  time.Duration
 	maxWork   int
+	zeroCopy  int
 	slow      time.Duration
 	slowFunc  func(SlowCallback)
 }
@@ -46,6 +47,7 @@ func defaults() options {
 		bufSize:  16<<10 + 64,
 		quota:    32,
 		maxWork:  1 << 10,
+		zeroCopy: 32 << 10,
 	}
 }
 
@@ -106,3 +108,8 @@ func WithQuota(n int) Option { return func(o *options) { o.quota = max(n, 1) } }
 // shorter latency for the price of a busy core. Other goroutines still have
 // their turn every millisecond. The default is 0.
 func WithBusyPoll(d time.Duration) Option { return func(o *options) { o.busyPoll = d } }
+
+// WithZeroCopyFrom sets from how many bytes on a SendZeroCopy is one; the default is
+// 32 KiB. To pin the memory and to hear that it is free again costs more than a copy of
+// less.
+func WithZeroCopyFrom(n int) Option { return func(o *options) { o.zeroCopy = n } }

@@ -21,6 +21,10 @@ func (l *Loop) settle(c op.Completion) {
 	}
 	r.Ret = c.Ret
 	switch r.Code {
+	case op.SendZC:
+		if l.settleZeroCopy(c) {
+			return
+		}
 	case op.Close:
 		l.settleClose(o)
 		return
@@ -58,6 +62,8 @@ func (l *Loop) settleWhole(o *op.Op) {
 	switch {
 	case r.Moved >= r.Total():
 		l.finish(o, 0)
+	case r.Ret == 0 && r.Code == op.SendFile:
+		l.finish(o, r.AtEOF())
 	case r.Ret == 0 && r.Code.Info().Write:
 		l.finish(o, int32(op.ShortWrite))
 	case r.Ret == 0, l.lastPiece(r):
@@ -172,6 +178,10 @@ func (l *Loop) end(o *op.Op, why op.Why) {
 		if r.Why == op.NotAsked {
 			r.Why = why
 			l.engine.Cancel(r.Handle.State().Out.Head())
+		}
+	case op.Notifying:
+		if why == op.ByClose {
+			op.Disconnect(int(r.Handle.State().FD))
 		}
 	case op.Started:
 		if r.Why == op.NotAsked && r.Code != op.Close {

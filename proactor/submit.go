@@ -244,8 +244,11 @@ func (l *Loop) start(o *op.Op) {
 
 func (l *Loop) attempt(o *op.Op) {
 	o.Req().Phase = op.Started
-	if c := o.Req().Code; c == op.Send || c == op.SendMsg {
+	switch o.Req().Code {
+	case op.Send, op.SendMsg:
 		gather(o)
+	case op.SendZC:
+		l.plainOrNot(o.Req())
 	}
 	l.engine.Start(o)
 }
@@ -278,8 +281,14 @@ func (l *Loop) settled(o *op.Op) (bool, int32) {
 	return false, 0
 }
 
-// unfit reports whether a descriptor can't do what is asked of it with messages.
+// unfit reports whether a descriptor can't do what is asked of it.
 func (l *Loop) unfit(r *op.Req) (bool, int32) {
+	switch kind := r.Handle.State().Kind; {
+	case r.Code == op.SendFile && (r.Args().Dir2.State().Kind != op.File || kind.HasBounds() || kind.IsFile()):
+		return true, -int32(syscall.EINVAL)
+	case r.Code == op.SendZC && kind.HasBounds():
+		return true, -int32(syscall.EOPNOTSUPP)
+	}
 	if r.Code < op.RecvMsg || r.Code > op.SendMsgs {
 		return false, 0
 	}

@@ -11,12 +11,13 @@ import (
 
 func (e *Engine) emulate(o *op.Op) {
 	e.counters.Emulated++
-	switch o.Req().Code.Info().Way {
-	case op.ByReadiness:
-		e.try(e.slots.take(o))
-	case op.ByWorker:
+	way := o.Req().Code.Info().Way
+	switch {
+	case way == op.ByWorker, o.Req().OnFile():
 		e.counters.Jobs++
 		e.workers.Start(o)
+	case way == op.ByReadiness:
+		e.try(e.slots.take(o))
 	default:
 		e.finish(o, op.Attempt(o, &e.scratch, false))
 	}
@@ -33,6 +34,12 @@ func (e *Engine) try(i uint32) {
 	if e.runs(o.Req()) {
 		s.poll = false
 		e.submit(i)
+		return
+	}
+	if o.Req().Cold(&e.scratch) {
+		e.slots.release(i)
+		e.counters.Jobs++
+		e.workers.Start(o)
 		return
 	}
 	begun := s.begun

@@ -51,6 +51,11 @@ var opcodes = [op.NumCodes]int{
 	op.Fadvise:       opFadvise,
 	op.SyncFileRange: opSyncFileRange,
 	op.Work:          -1,
+	op.SendFile:      -1,
+	op.SpliceIn:      -1,
+	op.SpliceOut:     -1,
+	op.Tee:           -1,
+	op.SendZC:        opSendZC,
 }
 
 // here is the file offset that means the descriptor's own position.
@@ -69,7 +74,7 @@ func (e *Engine) encode(q *sqe, s *slot, ud uint64) {
 		q.fd = r.Handle.State().FD
 	}
 	switch r.Code {
-	case op.Recv, op.Send, op.ReadAt, op.WriteAt:
+	case op.Recv, op.Send, op.SendZC, op.ReadAt, op.WriteAt:
 		if r.Code == op.Send && r.Off > 1 { // several sends leave together
 			q.opcode = opSendmsg
 			e.encodeVector(q, s, r)
@@ -99,7 +104,7 @@ func (e *Engine) encode(q *sqe, s *slot, ud uint64) {
 	case op.Connect:
 		p, n := (*op.Sockaddr)(r.Ptr).Raw()
 		q.addr, q.off = address(p), uint64(n)
-	case op.Recv, op.Recvv, op.Send, op.Sendv, op.RecvMsg, op.SendMsg:
+	case op.Recv, op.Recvv, op.Send, op.Sendv, op.RecvMsg, op.SendMsg, op.SendZC:
 		e.encodeStream(q, r)
 	case op.Shutdown:
 		q.len = uint32(r.Off)
@@ -213,7 +218,7 @@ func (e *Engine) encodeVector(q *sqe, s *slot, r *op.Req) {
 }
 
 // streamOpcodes are what sockets' opcodes become on pipes and terminals.
-var streamOpcodes = [op.NumCodes]uint8{op.Recv: opRead, op.Recvv: opReadv, op.Send: opWrite, op.Sendv: opWritev}
+var streamOpcodes = [op.NumCodes]uint8{op.Recv: opRead, op.Recvv: opReadv, op.Send: opWrite, op.Sendv: opWritev, op.SendZC: opWrite}
 
 func (e *Engine) encodeStream(q *sqe, r *op.Req) {
 	h := r.Handle.State()
@@ -226,6 +231,9 @@ func (e *Engine) encodeStream(q *sqe, r *op.Req) {
 		q.opFlags = unix.MSG_NOSIGNAL | unix.MSG_DONTWAIT
 	case r.Code.Info().Write:
 		q.opFlags = unix.MSG_NOSIGNAL | e.sendWhole
+		if r.Code == op.SendZC {
+			e.encodeZeroCopy(q, r)
+		}
 	default:
 		q.opFlags = unix.MSG_NOSIGNAL
 		if r.Code == op.RecvMsg {

@@ -11,6 +11,8 @@ type Engine struct {
 	slots        slots
 	native       [op.NumCodes]bool // executed by the ring itself
 	canPollFirst bool
+	zeroCopy     bool   // sends can be without a copy
+	zcFlags      uint16 // what such a send is asked to report
 	sendWhole    uint32 // MSG_WAITALL, where a send that is cancelled half-way says how far it got
 	flags        uint32
 	waker        op.Waker
@@ -57,6 +59,7 @@ func New(o Options) (*Engine, error) {
 	// Whether a kernel has multishot shows in no probe: the set-up flags tell its age.
 	e.native[op.AcceptEach] = e.native[op.AcceptEach] && e.canPollFirst // 5.19
 	e.receiveNatively(e.flags&setupSingleIssuer != 0)                   // 6.0
+	e.sendZeroCopy()
 	if err := e.waker.Open(); err != nil {
 		e.r.close()
 		return nil, refuse("eventfd", err)
@@ -240,7 +243,7 @@ func (e *Engine) submitLine() {
 // Cancel asks a started operation to come back early.
 func (e *Engine) Cancel(o *op.Op) {
 	r := o.Req()
-	if r.Code.Info().Way != op.ByReadiness && !e.runs(r) {
+	if r.Code.Info().Way != op.ByReadiness && !e.runs(r) || r.Away() || r.OnFile() {
 		e.workers.Cancel(o)
 		return
 	}
@@ -253,6 +256,9 @@ func (e *Engine) Cancel(o *op.Op) {
 		return // on its way back already
 	}
 	s := e.slots.all.At(i)
+	if s.sent {
+		return // only the peer can end it
+	}
 	s.cancel = true
 	if s.queued { // the kernel hasn't heard of it
 		s.gone, s.o = true, nil
@@ -280,6 +286,8 @@ func (e *Engine) complete(c *cqe) {
 	}
 	o, res := s.o, c.res
 	switch r := o.Req(); {
+	case r.Code == op.SendZC && e.completeZeroCopy(i, c):
+		return
 	case s.poll && res >= 0:
 		e.try(i)
 		return

@@ -2,8 +2,11 @@ package ring_test
 
 import (
 	"errors"
+	"io"
+	"net"
 	"testing"
 
+	"github.com/seed-2ff0fea0/go-proactor/proactor"
 	"github.com/seed-2ff0fea0/go-proactor/proactor/op"
 	"github.com/seed-2ff0fea0/go-proactor/ring"
 	"github.com/stretchr/testify/require"
@@ -37,6 +40,38 @@ func TestAMaskedOperationIsEmulatedTheRestIsNot(t *testing.T) {
 	require.False(t, e.Native(op.Shutdown))
 	require.True(t, e.Native(op.Recv))
 	require.False(t, e.Native(op.Timeout), "the loop's own")
+}
+
+func TestLargeSendsAreWithoutACopyWhereTheKernelCan(t *testing.T) {
+	e := newRing(t, ring.Options{})
+	if !e.ZeroCopy() {
+		t.Skip("needs Linux 6.0")
+	}
+	for n, want := range map[int]uint64{1000: 0, 100_000: 1} {
+		e, err := ring.New(ring.Options{})
+		require.NoError(t, err)
+		l, err := proactor.New(proactor.WithEngine(e))
+		require.NoError(t, err)
+		sent := make(chan bool, 1)
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		defer ln.Close()
+		_, err = l.Dial("tcp", ln.Addr().String(), func(c *proactor.Conn, err error) {
+			require.NoError(t, err)
+			_, err = c.SendZeroCopy(make([]byte, n), func(k int, copied bool, err error) { sent <- err == nil && k == n && copied })
+			require.NoError(t, err)
+		})
+		require.NoError(t, err)
+		go func() { _ = l.Run(t.Context()) }()
+		peer, err := ln.Accept()
+		require.NoError(t, err)
+		_, err = io.ReadFull(peer, make([]byte, n))
+		require.NoError(t, err)
+		require.True(t, <-sent)
+		require.NoError(t, l.Close())
+		require.Equal(t, want, l.Stats().Engine.ZeroCopies, "sends of %d bytes", n)
+		peer.Close()
+	}
 }
 
 func TestManyRingsLeaveNothingBehind(t *testing.T) {

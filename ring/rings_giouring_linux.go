@@ -18,11 +18,12 @@ const seamFlags = setupNoSQArray
 // each method promises. Only those parts of giouring are used that work: whole
 // entries are written here and not by its Prepare methods.
 type rings struct {
-	g      *giouring.Ring
-	fd     int
-	arg    getEvents
-	ts     timespec
-	closed bool
+	g        *giouring.Ring
+	features uint32
+	fd       int
+	arg      getEvents
+	ts       timespec
+	closed   bool
 }
 
 func (r *rings) setup(entries uint32, p *params) error {

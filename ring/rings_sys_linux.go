@@ -19,6 +19,7 @@ const seamFlags = 0
 // The mapped memory is not Go's: the garbage collector neither sees nor moves
 // it, so pointers into it are good until close.
 type rings struct {
+	features uint32
 	fd       int
 	enterFD  uintptr // fd, or its registered index
 	enterReg uintptr // enterRegistered if so

@@ -105,6 +105,7 @@ func openFitting(r *rings, o *Options, entries, flags uint32) error {
 			r.close()
 			return refuse("set-up", errOld)
 		case err == nil:
+			r.features = p.features &^ o.MaskFeatures
 			return nil
 		case !errors.Is(err, unix.ENOMEM) || entries <= minEntries:
 			return refuse("set-up", err)

@@ -17,6 +17,7 @@ type slot struct {
 	gone   bool   // cancelled in line: its turn there frees the slot
 	cancel bool   // asked to end early
 	begun  bool   // an emulated connect that is in progress
+	sent   bool   // a zero-copy send whose notification is awaited
 }
 
 const none = ^uint32(0)

@@ -88,15 +88,19 @@ const (
 	opMkdirat       = 37
 	opSymlinkat     = 38
 	opLinkat        = 39
+	opSendZC        = 47
 	opFtruncate     = 55
-	fsyncData       = 1 << 0 // IORING_FSYNC_DATASYNC
-	pollFirst       = 1 << 0 // IORING_RECVSEND_POLL_FIRST, 5.19
-	recvMulti       = 1 << 1 // IORING_RECV_MULTISHOT, 6.0
-	acceptMulti     = 1 << 0 // IORING_ACCEPT_MULTISHOT, 5.19
-	bufSelect       = 1 << 5 // IOSQE_BUFFER_SELECT
-	cqeBuffer       = 1 << 0 // IORING_CQE_F_BUFFER
-	cqeMore         = 1 << 1 // IORING_CQE_F_MORE
-	cqeNonEmpty     = 1 << 2 // IORING_CQE_F_SOCK_NONEMPTY, 5.19
+	fsyncData       = 1 << 0  // IORING_FSYNC_DATASYNC
+	pollFirst       = 1 << 0  // IORING_RECVSEND_POLL_FIRST, 5.19
+	recvMulti       = 1 << 1  // IORING_RECV_MULTISHOT, 6.0
+	acceptMulti     = 1 << 0  // IORING_ACCEPT_MULTISHOT, 5.19
+	zcReport        = 1 << 3  // IORING_SEND_ZC_REPORT_USAGE, 6.2
+	zcCopied        = 1 << 31 // IORING_NOTIF_USAGE_ZC_COPIED
+	cqeNotif        = 1 << 3  // IORING_CQE_F_NOTIF, 6.0
+	bufSelect       = 1 << 5  // IOSQE_BUFFER_SELECT
+	cqeBuffer       = 1 << 0  // IORING_CQE_F_BUFFER
+	cqeMore         = 1 << 1  // IORING_CQE_F_MORE
+	cqeNonEmpty     = 1 << 2  // IORING_CQE_F_SOCK_NONEMPTY, 5.19
 )
 
 // Setup flags, with the kernel that brought them.
@@ -114,10 +118,11 @@ const (
 
 // Feature bits.
 const (
-	featSingleMmap   = 1 << 0 // 5.4
-	featNoDrop       = 1 << 1 // 5.5
-	featSubmitStable = 1 << 2 // 5.5
-	featExtArg       = 1 << 8 // 5.11
+	featSingleMmap   = 1 << 0  // 5.4
+	featNoDrop       = 1 << 1  // 5.5
+	featSubmitStable = 1 << 2  // 5.5
+	featExtArg       = 1 << 8  // 5.11
+	featRegRegRing   = 1 << 13 // 6.3
 )
 
 // Enter flags.

@@ -16,6 +16,7 @@ type Scratch struct {
 	iov   []unix.Iovec
 	batch *batch // once there was one
 	about []byte // sender and control messages of one that a ring receives
+	disk  []byte // what a worker reads to have it in the page cache
 	// Filled are the buffers that RecvBatch has received into.
 	Filled []*Buffer
 }
@@ -116,6 +117,10 @@ func Attempt(o *Op, s *Scratch, block bool) int32 {
 		n = transferVector(r, s, block)
 	case ReadAt, WriteAt, ReadvAt, WritevAt:
 		n = fileIO(r, s, block, 0)
+	case SendZC:
+		n = transfer(r, block)
+	case SendFile, SpliceIn, SpliceOut, Tee:
+		n = move(r, s, block)
 	case Nop:
 	case Work:
 		work(*(*func())(r.Ptr))
@@ -208,7 +213,7 @@ func pollNow(r *Req) int32 {
 // there than read and write) or another stream.
 func transfer(r *Req, block bool) int32 {
 	p, n := r.Rest()
-	out := r.Code == Send
+	out := r.Code.Info().Write
 	if !r.Handle.s.Kind.IsSocket() {
 		trap := uintptr(unix.SYS_READ)
 		if out {

@@ -47,6 +47,11 @@ const (
 	Fadvise
 	SyncFileRange
 	Work
+	SendFile
+	SpliceIn
+	SpliceOut
+	Tee
+	SendZC
 
 	NumCodes // how many codes there are; not an operation
 )
@@ -147,6 +152,14 @@ var table = [NumCodes]Info{
 	Fadvise:       {Name: "fadvise", Man: "posix_fadvise(2)", Kernel: Version{5, 6}, Way: ByWorker, Handle: true},
 	Work:          {Name: "work", Man: "-", Way: ByWorker},
 	SyncFileRange: {Name: "sync_file_range", Man: "sync_file_range(2)", Kernel: Version{5, 2}, Way: ByWorker, Handle: true},
+
+	// A ring has splice and tee, and gives each to a kernel thread, which costs more
+	// than the call: what doesn't block is called, what would waits for readiness.
+	SendFile:  {Name: "sendfile", Man: "sendfile(2)", Line: OutLine, Way: ByReadiness, Shape: Whole, Write: true, Handle: true},
+	SpliceIn:  {Name: "splice in", Man: "splice(2)", Line: InLine, Way: ByReadiness, Shape: Some, Handle: true},
+	SpliceOut: {Name: "splice out", Man: "splice(2)", Line: OutLine, Way: ByReadiness, Shape: Whole, Write: true, Handle: true},
+	Tee:       {Name: "tee", Man: "tee(2)", Way: Inline},
+	SendZC:    {Name: "send_zc", Man: "io_uring_prep_send_zc(3)", Kernel: Version{6, 0}, Line: OutLine, Way: ByReadiness, Shape: Whole, Write: true, Handle: true},
 }
 
 // Info returns the table's row of c. It panics on a Code that isn't in the table.

@@ -58,6 +58,11 @@
 //	fadvise           posix_fadvise(2)          5.6       a worker
 //	sync_file_range   sync_file_range(2)        5.2       a worker
 //	work              -                         -         a worker
+//	sendfile          sendfile(2)               -         tried, then readiness
+//	splice in         splice(2)                 -         tried, then readiness
+//	splice out        splice(2)                 -         tried, then readiness
+//	tee               tee(2)                    -         a system call
+//	send_zc           io_uring_prep_send_zc(3)  6.0       tried, then readiness
 //
 // The table is generated: go test ./proactor/op -update.
 package op

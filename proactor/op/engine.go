@@ -72,6 +72,7 @@ type Counters struct {
 	Starts     uint64 // attempts begun
 	Emulated   uint64 // attempts that went the fallback's way on a ring
 	Overflows  uint64 // times the completion queue had overflowed
+	ZeroCopies uint64 // sends that the kernel was asked not to copy
 	QueueFull  uint64 // attempts that waited in line for a submission entry
 	Watches    uint64 // epoll_ctl calls
 	Jobs       uint64 // attempts given to the workers

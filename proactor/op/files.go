@@ -17,6 +17,12 @@ type Args struct {
 	Flags       uint32
 	Mode        uint32
 	How         OpenHow
+
+	Pipe, Pipe2 *Pipe
+	Pipes       *Pipes // where Pipe is taken from
+	pos         int64  // what the kernel reads an offset from
+	cached      int64  // a SendFile's file is in the page cache up to here
+	away        bool   // with a worker, which reads it
 }
 
 // OpenHow is struct open_how (openat2(2)).

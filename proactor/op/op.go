@@ -63,12 +63,13 @@ type Phase uint8
 
 // The phases.
 const (
-	Idle     Phase = iota // the caller's, or in the inbox
-	Waiting               // in line behind others, or on a timer
-	Started               // with the engine
-	Riding                // with the engine, as part of the send at the head of its line
-	Resting               // a multishot between two attempts: paused, throttled, or starved
-	Finished              // its callback is due
+	Idle      Phase = iota // the caller's, or in the inbox
+	Waiting                // in line behind others, or on a timer
+	Started                // with the engine
+	Riding                 // with the engine, as part of the send at the head of its line
+	Resting                // a multishot between two attempts: paused, throttled, or starved
+	Notifying              // a zero-copy send whose data has gone, and whose memory the kernel still needs
+	Finished               // its callback is due
 )
 
 // Why is the reason for which the loop asked an operation to end.

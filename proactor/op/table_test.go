@@ -67,6 +67,11 @@ func TestEveryCodeHasAVerb(t *testing.T) {
 		Fadvise:       func(o *Op) { o.Fadvise(&h, 0, 1, 0) },
 		Work:          func(o *Op) { o.Work(func() {}) },
 		SyncFileRange: func(o *Op) { o.SyncFileRange(&h, 0, 1, 0) },
+		SendFile:      func(o *Op) { o.SendFile(&h, &h, 0, 1) },
+		SpliceIn:      func(o *Op) { o.SpliceIn(&h, 0, new(Pipe), 1) },
+		SpliceOut:     func(o *Op) { o.SpliceOut(&h, 0, new(Pipe), 0) },
+		Tee:           func(o *Op) { o.Tee(new(Pipe), new(Pipe), 1) },
+		SendZC:        func(o *Op) { o.SendZeroCopy(&h, nil) },
 	}
 	for c := None + 1; c < NumCodes; c++ {
 		require.Contains(t, verbs, c, c.String())

@@ -74,6 +74,15 @@ func streamDeeds(e *env, all map[op.Code]deed) {
 	all[op.SendMsgs] = func(o *op.Op) *op.Op {
 		return o.SendMsgs(udp, []op.Message{{Data: []byte{1}, Peer: *to}, {Data: []byte{2}, Peer: *to}})
 	}
+	f, _ := e.tempFile(pattern(0, 100))
+	all[op.SendFile] = func(o *op.Op) *op.Op { return o.SendFile(h, f, 10, 50) }
+	all[op.SpliceIn] = func(o *op.Op) *op.Op {
+		e.write(peer, []byte{1})
+		return o.SpliceIn(h, 0, e.kernelPipe(), 64)
+	}
+	all[op.SpliceOut] = func(o *op.Op) *op.Op { return o.SpliceOut(h, 0, e.filledPipe(100), 100) }
+	all[op.Tee] = func(o *op.Op) *op.Op { return o.Tee(e.kernelPipe(), e.filledPipe(100), 100) }
+	all[op.SendZC] = func(o *op.Op) *op.Op { return o.SendZeroCopy(h, []byte{1}) }
 	s, _ := e.pair()
 	all[op.Shutdown] = func(o *op.Op) *op.Op { return o.Shutdown(s, syscall.SHUT_WR) }
 }
@@ -154,6 +163,10 @@ var onHandle = map[op.Code]func(*op.Op, op.Target) *op.Op{
 	op.Fallocate:     func(o *op.Op, t op.Target) *op.Op { return o.Fallocate(t, 0, 0, 1) },
 	op.Fadvise:       func(o *op.Op, t op.Target) *op.Op { return o.Fadvise(t, 0, 1, 0) },
 	op.SyncFileRange: func(o *op.Op, t op.Target) *op.Op { return o.SyncFileRange(t, 0, 1, 0) },
+	op.SendFile:      func(o *op.Op, t op.Target) *op.Op { return o.SendFile(t, t, 0, 1) },
+	op.SpliceIn:      func(o *op.Op, t op.Target) *op.Op { return o.SpliceIn(t, 0, new(op.Pipe), 1) },
+	op.SpliceOut:     func(o *op.Op, t op.Target) *op.Op { return o.SpliceOut(t, 0, new(op.Pipe), 0) },
+	op.SendZC:        func(o *op.Op, t op.Target) *op.Op { return o.SendZeroCopy(t, make([]byte, 1)) },
 	op.SendMsgs: func(o *op.Op, t op.Target) *op.Op {
 		return o.SendMsgs(t, []op.Message{{Data: make([]byte, 1)}})
 	},
@@ -216,6 +229,12 @@ func stuckOps(e *env) (all []stuckOp) {
 	add("sendmmsg", fullGram, func(o *op.Op) *op.Op {
 		return o.SendMsgs(fullGram, []op.Message{{Data: make([]byte, 8)}, {Data: make([]byte, 8)}})
 	})
+	into, from, sf, zc := pair(), full(), full(), full()
+	file, _ := e.tempFile(pattern(0, 100))
+	add("splice in", into, func(o *op.Op) *op.Op { return o.SpliceIn(into, 0, e.kernelPipe(), 8) })
+	add("splice out", from, func(o *op.Op) *op.Op { return o.SpliceOut(from, 0, e.filledPipe(8), 8) })
+	add("sendfile", sf, func(o *op.Op) *op.Op { return o.SendFile(sf, file, 0, 8) })
+	add("send_zc", zc, func(o *op.Op) *op.Op { return o.SendZeroCopy(zc, make([]byte, 8)) })
 	add("timeout", nil, func(o *op.Op) *op.Op { return o.Timeout(time.Hour) })
 	return all
 }

@@ -348,6 +348,15 @@ func (e *env) pipe(loopReads bool) (*op.Handle, *os.File) {
 
 // dispose closes the descriptor that an operation has made, if it made one.
 func dispose(o *op.Op) {
+	switch o.Code() {
+	case op.SpliceIn, op.SpliceOut, op.Tee:
+		a := o.Req().Args()
+		for _, p := range []*op.Pipe{a.Pipe, a.Pipe2} {
+			if p != nil {
+				p.Close()
+			}
+		}
+	}
 	if fd, err := o.Result(); err == nil && o.Code().Info().Shape == op.Opened {
 		op.CloseFD(fd)
 	}
