@@ -17,7 +17,8 @@ type client struct {
 	conn    *proactor.Conn
 	rd, wr  proactor.Op
 	out, in []byte
-	n       int // bytes received
+	want    []byte // the answer
+	n       int    // bytes received
 	sent    time.Time
 	slow    bool // the server takes its time over this request
 }
@@ -31,6 +32,10 @@ func newClient(g *generator, c *proactor.Conn) *client {
 	x.out, x.in = make([]byte, n), make([]byte, n)
 	for i := range x.out {
 		x.out[i] = byte(rand.Uint32())
+	}
+	x.want = x.out
+	if g.Kind == sendfile {
+		x.out, x.want = x.out[:1], fileContents(g.Size)
 	}
 	x.rd.Done, x.wr.Done = x.received, x.wrote
 	return x
@@ -84,7 +89,7 @@ func (x *client) received(o *proactor.Op) {
 		x.submit(x.rd.Recv(x.conn, x.in[x.n:]))
 		return
 	}
-	if !bytes.Equal(x.in, x.out) {
+	if !bytes.Equal(x.in, x.want) {
 		x.g.fail(errWrong)
 		return
 	}

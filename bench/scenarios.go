@@ -23,6 +23,7 @@ const (
 	echoes    = ""          // on connections
 	slow      = "slow"      // the same, and the server waits over some of the requests
 	datagrams = "datagrams" // each is answered by one that is the same
+	sendfile  = "sendfile"  // a byte is answered by a file of the size
 )
 
 const (
@@ -68,6 +69,7 @@ var scenarios = []scenario{
 	{name: "slow", what: "echo, 64 connections, 64 B, a handler that waits 1 ms in 1 of 100; times of the others", load: load{Kind: slow, Conns: 64, Size: 64}, arms: waiters},
 	{name: "datagrams", what: "echo of datagrams, 64 sockets with 8 under way each, 64 B", load: load{Kind: datagrams, Conns: 64, Size: 64, Pipe: 8}, arms: []string{"net", "reactor", "epoll", "io_uring"}},
 	{name: "datagrams-1", what: "echo of datagrams, 64 sockets with 1 under way each, 64 B", load: load{Kind: datagrams, Conns: 64, Size: 64, Pipe: 1}, arms: []string{"net", "reactor", "epoll", "io_uring"}, full: true},
+	{name: "sendfile", what: "a cached file of 1 MiB to each of 16 connections", load: load{Kind: sendfile, Conns: 16, Size: 1 << 20}, arms: []string{"net", "epoll", "io_uring"}},
 	{name: "cores", what: "echo, 256 connections, 64 B, both cores for server and load", load: load{Conns: 256, Size: 64, Loops: 2},
 		arms: []string{"group-1", "group-2", "group-2-deal", "net-2"}, full: true},
 	{name: "models-1", what: "echo, 1 connection, 64 B", load: load{Conns: 1, Size: 64}, arms: models, full: true},

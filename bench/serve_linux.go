@@ -22,6 +22,7 @@ var arms = map[string]map[string]serve{
 	echoes:    echoArms,
 	slow:      slowArms,
 	datagrams: datagramArms,
+	sendfile:  sendfileArms,
 }
 
 var echoArms = map[string]serve{

@@ -17,6 +17,7 @@ type Scratch struct {
 	batch *batch // once there was one
 	about []byte // sender and control messages of one that a ring receives
 	disk  []byte // what a worker reads to have it in the page cache
+	cache *cacheStat
 	// Filled are the buffers that RecvBatch has received into.
 	Filled []*Buffer
 }
