@@ -18,6 +18,7 @@ type call struct {
 	e    func(error)
 	from func(int, netip.AddrPort, error)
 	msg  *op.Message // once it has needed one
+	at   place
 
 	marks *marks // of the connection whose water it is part of
 	bytes int64
@@ -53,7 +54,7 @@ func (p *callPool) put(c *call) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.used--
-	c.n, c.e, c.from, c.marks, c.bytes = nil, nil, nil, nil, 0
+	c.n, c.e, c.from, c.marks, c.bytes, c.at = nil, nil, nil, nil, 0, place{}
 	if c.msg != nil {
 		c.msg.Data = nil
 	}
@@ -70,6 +71,7 @@ func (p *callPool) count() int {
 // submit again within the limit.
 func (c *call) done(o *op.Op) {
 	n, err := o.Result()
+	err = c.at.explain(err)
 	fn, fe, ff, m, bytes := c.n, c.e, c.from, c.marks, c.bytes
 	var from netip.AddrPort
 	if ff != nil {
@@ -107,6 +109,7 @@ func (c *call) send(d time.Duration) (op.Ticket, error) {
 	}
 	t, err := c.loop.Submit(&c.op)
 	if err != nil {
+		err = c.at.explain(err)
 		c.loop.calls.put(c)
 	}
 	return t, err
