@@ -107,6 +107,33 @@ func (f *File) WriteAt(b []byte, off int64, done func(n int, err error)) (op.Tic
 	return k.send(0)
 }
 
+// ReadVec is ReadAt into several buffers, filled in order, with flags of preadv2(2):
+// with RWF_NOWAIT it ends with EAGAIN and the count so far where it would have to
+// wait for the disk. The slice of slices is the loop's until done.
+func (f *File) ReadVec(v [][]byte, off int64, flags int, done func(n int, err error)) (op.Ticket, error) {
+	k, err := f.loop.calls.get(f.loop, false)
+	if err != nil {
+		return op.Ticket{}, err
+	}
+	k.n, k.at = done, f.at("read")
+	k.op.Preadv2(f, v, off, flags)
+	return k.send(0)
+}
+
+// WriteVec is WriteAt of several buffers, in order, with flags of pwritev2(2): with
+// RWF_DSYNC or RWF_SYNC what was written is durable when it completes, RWF_APPEND
+// writes at the end of the file whatever the offset. The slice of slices is the
+// loop's until done.
+func (f *File) WriteVec(v [][]byte, off int64, flags int, done func(n int, err error)) (op.Ticket, error) {
+	k, err := f.loop.calls.get(f.loop, false)
+	if err != nil {
+		return op.Ticket{}, err
+	}
+	k.n, k.at = done, f.at("write")
+	k.op.Pwritev2(f, v, off, flags)
+	return k.send(0)
+}
+
 // Sync makes what was written durable (fsync(2)), or with dataOnly just what is
 // needed to read it back (fdatasync(2)). It covers writes that had completed
 // when it was submitted.

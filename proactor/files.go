@@ -3,6 +3,7 @@ package proactor
 import (
 	"errors"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"syscall"
 	"time"
@@ -124,6 +125,21 @@ func (l *Loop) Link(from, to string, done func(error)) (op.Ticket, error) {
 // may call it.
 func (l *Loop) Symlink(target, name string, done func(error)) (op.Ticket, error) {
 	return l.callAt(place{verb: "symlink", name: target, to: name, two: true}, func(o *op.Op) { o.SymlinkAt(target, nil, name) }, done)
+}
+
+// ReadDir lists a directory as os.ReadDir does, sorted by name, on one of the loop's
+// workers. Done gets what was read even if there is an error. Any goroutine may call
+// it.
+func (l *Loop) ReadDir(name string, done func([]fs.DirEntry, error)) (op.Ticket, error) {
+	var all []fs.DirEntry
+	var failed error
+	list := func() { all, failed = os.ReadDir(name) }
+	return l.callAt(place{verb: "open", name: name}, func(o *op.Op) { o.Work(list) }, func(err error) {
+		if err == nil {
+			err = failed
+		}
+		done(all, err)
+	})
 }
 
 // Truncate makes the file size bytes long (ftruncate(2)).

@@ -17,6 +17,9 @@ type Args struct {
 	Flags       uint32
 	Mode        uint32
 	How         OpenHow
+	Value       []byte   // of an attribute
+	Vec         [][]byte // of a read or a write with flags
+	Offset2     int64    // in the file that Dir2 is
 }
 
 // OpenHow is struct open_how (openat2(2)).
@@ -104,6 +107,14 @@ func (o *Op) files(c Code, t Target, a *Args, paths ...string) *Op {
 		r.Flags |= Invalid
 	}
 	return o
+}
+
+// Second returns the handle that an operation names besides Handle; nil if none.
+func (r *Req) Second() *Handle {
+	if !r.Code.Info().Second {
+		return nil
+	}
+	return r.Args().Dir2
 }
 
 func handleOf(t Target) *Handle {

@@ -66,6 +66,15 @@ func TestEveryCodeHasAVerb(t *testing.T) {
 		Fallocate:     func(o *Op) { o.Fallocate(&h, 0, 0, 1) },
 		Fadvise:       func(o *Op) { o.Fadvise(&h, 0, 1, 0) },
 		Work:          func(o *Op) { o.Work(func() {}) },
+		Madvise:       func(o *Op) { o.Madvise(nil, 0) },
+		Getxattr:      func(o *Op) { o.Getxattr("x", "user.x", nil) },
+		Setxattr:      func(o *Op) { o.Setxattr("x", "user.x", nil, 0) },
+		Listxattr:     func(o *Op) { o.Listxattr("x", nil) },
+		Removexattr:   func(o *Op) { o.Removexattr("x", "user.x") },
+		Preadv2:       func(o *Op) { o.Preadv2(&h, nil, 0, 0) },
+		Pwritev2:      func(o *Op) { o.Pwritev2(&h, nil, 0, 0) },
+		Getdents:      func(o *Op) { o.Getdents(&h, nil) },
+		CopyFileRange: func(o *Op) { o.CopyFileRange(&h, 0, &h, 0, 0) },
 		SyncFileRange: func(o *Op) { o.SyncFileRange(&h, 0, 1, 0) },
 	}
 	for c := None + 1; c < NumCodes; c++ {
