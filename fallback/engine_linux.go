@@ -128,7 +128,7 @@ func (e *Engine) Start(o *op.Op) {
 		e.begin(o)
 	case way == op.Inline, r.Code == op.Close && !r.Handle.State().Kind.IsFile():
 		e.finish(o, op.Attempt(o, &e.scratch, false))
-	case r.NoWait() && r.Handle.State().Kind == op.File: // of a Direct one, what could be begun is waited for
+	case r.AtOnce():
 		e.finish(o, op.Attempt(o, &e.scratch, false))
 	case !e.cached(o):
 		e.counters.Jobs++

@@ -11,10 +11,10 @@ import (
 
 func (e *Engine) emulate(o *op.Op) {
 	e.counters.Emulated++
-	switch o.Req().Code.Info().Way {
-	case op.ByReadiness:
+	switch way := o.Req().Code.Info().Way; {
+	case way == op.ByReadiness:
 		e.try(e.slots.take(o))
-	case op.ByWorker:
+	case way == op.ByWorker && !o.Req().AtOnce():
 		e.counters.Jobs++
 		e.workers.Start(o)
 	default:

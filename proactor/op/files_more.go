@@ -90,6 +90,10 @@ func (o *Op) flagged(c Code, t Target, v [][]byte, off int64, flags int) *Op {
 // NoWait reports whether the operation must not wait for a disk.
 func (r *Req) NoWait() bool { return r.flagged() && r.Args().Flags&rwfNowait != 0 }
 
+// AtOnce reports whether the loop itself can make the system call. With O_DIRECT it
+// would wait for what it could begin.
+func (r *Req) AtOnce() bool { return r.NoWait() && r.Handle.s.Kind == File }
+
 // Polled reports whether the caller wants to poll the disk for the result.
 func (r *Req) Polled() bool { return r.flagged() && r.Args().Flags&rwfHipri != 0 }
 

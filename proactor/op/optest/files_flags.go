@@ -118,7 +118,9 @@ func nowaitRead(e *env) {
 	_, err = unix.Pread(h.FD(), make([]byte, cached), 0)
 	require.NoError(e, err)
 	clear(b)
+	jobs := e.stats().Engine.Jobs
 	n, err = read()
+	require.Equal(e, jobs, e.stats().Engine.Jobs, "a worker had to wait")
 	if err == nil {
 		require.Equal(e, size, n)
 		e.Skip("the page cache doesn't let go of the file") // tmpfs, or somebody else's read

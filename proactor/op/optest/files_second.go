@@ -66,7 +66,7 @@ func secondHolds(e *env) {
 		})
 		if c.Info().Kernel == (op.Version{}) { // no ring does it by itself
 			closing.stillPending(e)
-			require.GreaterOrEqual(e, b.FD(), 0)
+			e.onLoop(func() { require.False(e, b.State().Shut, "its descriptor is being closed") })
 		}
 		release()
 		n, err := j.wait(e)
