@@ -66,7 +66,9 @@ func secondHolds(e *env) {
 		})
 		if c.Info().Kernel == (op.Version{}) { // no ring does it by itself
 			closing.stillPending(e)
-			e.onLoop(func() { require.False(e, b.State().Shut, "its descriptor is being closed") })
+			shut := false
+			e.onLoop(func() { shut = b.State().Shut })
+			require.False(e, shut, "its descriptor is being closed")
 		}
 		release()
 		n, err := j.wait(e)
