@@ -128,6 +128,8 @@ func (e *Engine) Start(o *op.Op) {
 		e.begin(o)
 	case way == op.Inline, r.Code == op.Close && !r.Handle.State().Kind.IsFile():
 		e.finish(o, op.Attempt(o, &e.scratch, false))
+	case r.AtOnce():
+		e.finish(o, op.Attempt(o, &e.scratch, false))
 	case !e.cached(o):
 		e.counters.Jobs++
 		e.workers.Start(o)

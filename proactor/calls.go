@@ -19,6 +19,7 @@ type call struct {
 	from func(int, netip.AddrPort, error)
 	zc   func(int, bool, error)
 	msg  *op.Message // once it has needed one
+	at   place
 
 	marks *marks // of the connection whose water it is part of
 	bytes int64
@@ -54,7 +55,7 @@ func (p *callPool) put(c *call) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.used--
-	c.n, c.e, c.from, c.zc, c.marks, c.bytes = nil, nil, nil, nil, nil, 0
+	c.n, c.e, c.from, c.zc, c.marks, c.bytes, c.at = nil, nil, nil, nil, nil, 0, place{}
 	if c.msg != nil {
 		c.msg.Data = nil
 	}
@@ -71,6 +72,7 @@ func (p *callPool) count() int {
 // submit again within the limit.
 func (c *call) done(o *op.Op) {
 	n, err := o.Result()
+	err = c.at.explain(err)
 	fn, fe, ff, fz, m, bytes := c.n, c.e, c.from, c.zc, c.marks, c.bytes
 	copied := fz != nil && o.Copied()
 	var from netip.AddrPort
@@ -112,6 +114,7 @@ func (c *call) send(d time.Duration) (op.Ticket, error) {
 	}
 	t, err := c.loop.Submit(&c.op)
 	if err != nil {
+		err = c.at.explain(err)
 		c.loop.calls.put(c)
 	}
 	return t, err

@@ -51,6 +51,7 @@ func (l *Loop) endAll(h *op.Handle) {
 		l.end(o, op.ByClose)
 		o = next
 	}
+	l.endNaming(h)
 	l.maybeShut(h)
 }
 

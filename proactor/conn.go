@@ -301,16 +301,24 @@ func (c *Conn) Busy(n int) { c.State().AddBusy(n) }
 func (c *Conn) Abort(done func(error)) error { return c.loop.abortHandle(c, done) }
 
 func (l *Loop) closeHandle(t op.Target, done func(error), linger time.Duration) error {
+	return l.closeHandleAt(t, done, linger, place{})
+}
+
+func (l *Loop) closeHandleAt(t op.Target, done func(error), linger time.Duration, at place) error {
 	k, _ := l.calls.get(l, true)
-	k.e = done
+	k.e, k.at = done, at
 	k.op.Close(t, linger)
 	_, err := k.send(0)
 	return err
 }
 
 func (l *Loop) abortHandle(t op.Target, done func(error)) error {
+	return l.abortHandleAt(t, done, place{})
+}
+
+func (l *Loop) abortHandleAt(t op.Target, done func(error), at place) error {
 	k, _ := l.calls.get(l, true)
-	k.e = done
+	k.e, k.at = done, at
 	k.op.Abort(t)
 	_, err := k.send(0)
 	return err

@@ -35,11 +35,17 @@ func (l *Loop) Memory(n int) []byte {
 
 // OpenFile opens a file (openat(2)), close-on-exec; flags and mode are as for
 // os.OpenFile, and O_DIRECT is allowed. Any goroutine may call it.
+//
+// The errors of this and of what else is asked for by a name, and of a File's
+// methods, are those of package os: *fs.PathError, or *os.LinkError where there are
+// two names, with the same Op. In them is an errno, or what op.Op.Result names.
+// Io.EOF comes bare, and so does op.ErrFull from the verbs themselves.
 func (l *Loop) OpenFile(name string, flags int, mode uint32, done func(*File, error)) (op.Ticket, error) {
 	k, err := l.calls.get(l, false)
 	if err != nil {
 		return op.Ticket{}, err
 	}
+	k.at = place{verb: "open", name: name}
 	k.n = func(fd int, err error) {
 		if err != nil {
 			done(nil, err)
@@ -49,7 +55,7 @@ func (l *Loop) OpenFile(name string, flags int, mode uint32, done func(*File, er
 		if err != nil {
 			op.CloseFD(fd)
 		}
-		done(f, err)
+		done(f, place{verb: "open", name: name}.explain(err))
 	}
 	k.op.OpenAt(nil, name, flags, mode)
 	return k.send(0)
@@ -69,7 +75,14 @@ func (l *Loop) NewFile(fd int, name string) (*File, error) {
 func (f *File) Name() string { return f.name }
 
 // Size returns the file's size in bytes (fstat(2)). It asks the kernel at once.
-func (f *File) Size() (int64, error) { return fileSize(f.FD()) }
+func (f *File) Size() (int64, error) {
+	fd := f.FD()
+	if fd < 0 {
+		return 0, f.at("stat").explain(ErrClosed)
+	}
+	n, err := fileSize(fd)
+	return n, f.at("stat").explain(err)
+}
 
 // ReadAt reads len(b) bytes at the offset (pread(2)). As with io.ReaderAt, fewer
 // come with an error: io.EOF at the end of the file.
@@ -78,7 +91,7 @@ func (f *File) ReadAt(b []byte, off int64, done func(n int, err error)) (op.Tick
 	if err != nil {
 		return op.Ticket{}, err
 	}
-	k.n = done
+	k.n, k.at = done, f.at("read")
 	k.op.ReadAt(f, b, off)
 	return k.send(0)
 }
@@ -89,8 +102,35 @@ func (f *File) WriteAt(b []byte, off int64, done func(n int, err error)) (op.Tic
 	if err != nil {
 		return op.Ticket{}, err
 	}
-	k.n = done
+	k.n, k.at = done, f.at("write")
 	k.op.WriteAt(f, b, off)
+	return k.send(0)
+}
+
+// ReadVec is ReadAt into several buffers, filled in order, with flags of preadv2(2):
+// with RWF_NOWAIT it ends with EAGAIN and the count so far where it would have to
+// wait for the disk. The slice of slices is the loop's until done.
+func (f *File) ReadVec(v [][]byte, off int64, flags int, done func(n int, err error)) (op.Ticket, error) {
+	k, err := f.loop.calls.get(f.loop, false)
+	if err != nil {
+		return op.Ticket{}, err
+	}
+	k.n, k.at = done, f.at("read")
+	k.op.Preadv2(f, v, off, flags)
+	return k.send(0)
+}
+
+// WriteVec is WriteAt of several buffers, in order, with flags of pwritev2(2): with
+// RWF_DSYNC or RWF_SYNC what was written is durable when it completes, RWF_APPEND
+// writes at the end of the file whatever the offset. The slice of slices is the
+// loop's until done.
+func (f *File) WriteVec(v [][]byte, off int64, flags int, done func(n int, err error)) (op.Ticket, error) {
+	k, err := f.loop.calls.get(f.loop, false)
+	if err != nil {
+		return op.Ticket{}, err
+	}
+	k.n, k.at = done, f.at("write")
+	k.op.Pwritev2(f, v, off, flags)
 	return k.send(0)
 }
 
@@ -102,7 +142,7 @@ func (f *File) Sync(dataOnly bool, done func(error)) (op.Ticket, error) {
 	if err != nil {
 		return op.Ticket{}, err
 	}
-	k.e = done
+	k.e, k.at = done, f.at("sync")
 	if dataOnly {
 		k.op.Fdatasync(f)
 	} else {
@@ -113,7 +153,7 @@ func (f *File) Sync(dataOnly bool, done func(error)) (op.Ticket, error) {
 
 // Close closes the file when the operations submitted before have completed.
 // Its callback is the file's last, with the error of close(2) if it had one.
-func (f *File) Close(done func(error)) error { return f.loop.closeHandle(f, done, -1) }
+func (f *File) Close(done func(error)) error { return f.loop.closeHandleAt(f, done, -1, f.at("close")) }
 
 // Abort is Close that first cancels what can be cancelled.
-func (f *File) Abort(done func(error)) error { return f.loop.abortHandle(f, done) }
+func (f *File) Abort(done func(error)) error { return f.loop.abortHandleAt(f, done, f.at("close")) }

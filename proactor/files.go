@@ -3,6 +3,7 @@ package proactor
 import (
 	"errors"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"syscall"
 	"time"
@@ -48,22 +49,22 @@ const (
 // Stat tells of the file with a name, behind symbolic links (statx(2)). Any
 // goroutine may call it.
 func (l *Loop) Stat(name string, done func(*FileInfo, error)) (op.Ticket, error) {
-	return l.stat(nil, name, name, 0, done)
+	return l.stat(nil, name, place{verb: "stat", name: name}, 0, done)
 }
 
 // Lstat is Stat of a symbolic link itself.
 func (l *Loop) Lstat(name string, done func(*FileInfo, error)) (op.Ticket, error) {
-	return l.stat(nil, name, name, atSymlinkNofollow, done)
+	return l.stat(nil, name, place{verb: "lstat", name: name}, atSymlinkNofollow, done)
 }
 
 // Stat tells of the file (statx(2)).
 func (f *File) Stat(done func(*FileInfo, error)) (op.Ticket, error) {
-	return f.loop.stat(f, "", f.name, atEmptyPath, done)
+	return f.loop.stat(f, "", f.at("stat"), atEmptyPath, done)
 }
 
-func (l *Loop) stat(dir op.Target, path, name string, flags int, done func(*FileInfo, error)) (op.Ticket, error) {
-	i := &FileInfo{name: filepath.Base(name)}
-	return l.call(func(o *op.Op) { o.Statx(dir, path, flags, 0, &i.Statx) }, func(err error) {
+func (l *Loop) stat(dir op.Target, path string, at place, flags int, done func(*FileInfo, error)) (op.Ticket, error) {
+	i := &FileInfo{name: filepath.Base(at.name)}
+	return l.callAt(at, func(o *op.Op) { o.Statx(dir, path, flags, 0, &i.Statx) }, func(err error) {
 		if err != nil {
 			done(nil, err)
 			return
@@ -74,11 +75,16 @@ func (l *Loop) stat(dir op.Target, path, name string, flags int, done func(*File
 
 // call submits an operation whose result is whether it failed.
 func (l *Loop) call(prepare func(*op.Op), done func(error)) (op.Ticket, error) {
+	return l.callAt(place{}, prepare, done)
+}
+
+// callAt is call with errors that say what was done where.
+func (l *Loop) callAt(at place, prepare func(*op.Op), done func(error)) (op.Ticket, error) {
 	k, err := l.calls.get(l, false)
 	if err != nil {
 		return op.Ticket{}, err
 	}
-	k.e = done
+	k.e, k.at = done, at
 	prepare(&k.op)
 	return k.send(0)
 }
@@ -86,9 +92,10 @@ func (l *Loop) call(prepare func(*op.Op), done func(error)) (op.Ticket, error) {
 // Remove removes a file or an empty directory (unlinkat(2)). The ticket is of the first
 // try, as a file. Any goroutine may call it.
 func (l *Loop) Remove(name string, done func(error)) (op.Ticket, error) {
-	return l.call(func(o *op.Op) { o.UnlinkAt(nil, name, 0) }, func(err error) {
+	at := place{verb: "remove", name: name}
+	return l.callAt(at, func(o *op.Op) { o.UnlinkAt(nil, name, 0) }, func(err error) {
 		if errors.Is(err, syscall.EISDIR) {
-			if _, err = l.call(func(o *op.Op) { o.UnlinkAt(nil, name, atRemoveDir) }, done); err == nil {
+			if _, err = l.callAt(at, func(o *op.Op) { o.UnlinkAt(nil, name, atRemoveDir) }, done); err == nil {
 				return
 			}
 		}
@@ -101,32 +108,47 @@ func (l *Loop) Remove(name string, done func(error)) (op.Ticket, error) {
 // Rename gives a file another name, in place of the file that has it (renameat2(2)).
 // Any goroutine may call it.
 func (l *Loop) Rename(from, to string, done func(error)) (op.Ticket, error) {
-	return l.call(func(o *op.Op) { o.RenameAt(nil, from, nil, to, 0) }, done)
+	return l.callAt(place{verb: "rename", name: from, to: to, two: true}, func(o *op.Op) { o.RenameAt(nil, from, nil, to, 0) }, done)
 }
 
 // Mkdir makes a directory (mkdirat(2)). Any goroutine may call it.
 func (l *Loop) Mkdir(name string, mode uint32, done func(error)) (op.Ticket, error) {
-	return l.call(func(o *op.Op) { o.MkdirAt(nil, name, mode) }, done)
+	return l.callAt(place{verb: "mkdir", name: name}, func(o *op.Op) { o.MkdirAt(nil, name, mode) }, done)
 }
 
 // Link gives a file one more name (linkat(2)). Any goroutine may call it.
 func (l *Loop) Link(from, to string, done func(error)) (op.Ticket, error) {
-	return l.call(func(o *op.Op) { o.LinkAt(nil, from, nil, to, 0) }, done)
+	return l.callAt(place{verb: "link", name: from, to: to, two: true}, func(o *op.Op) { o.LinkAt(nil, from, nil, to, 0) }, done)
 }
 
 // Symlink makes a symbolic link that leads to target (symlinkat(2)). Any goroutine
 // may call it.
 func (l *Loop) Symlink(target, name string, done func(error)) (op.Ticket, error) {
-	return l.call(func(o *op.Op) { o.SymlinkAt(target, nil, name) }, done)
+	return l.callAt(place{verb: "symlink", name: target, to: name, two: true}, func(o *op.Op) { o.SymlinkAt(target, nil, name) }, done)
+}
+
+// ReadDir lists a directory as os.ReadDir does, sorted by name, on one of the loop's
+// workers. Done gets what was read even if there is an error. Any goroutine may call
+// it.
+func (l *Loop) ReadDir(name string, done func([]fs.DirEntry, error)) (op.Ticket, error) {
+	var all []fs.DirEntry
+	var failed error
+	list := func() { all, failed = os.ReadDir(name) }
+	return l.callAt(place{verb: "open", name: name}, func(o *op.Op) { o.Work(list) }, func(err error) {
+		if err == nil {
+			err = failed
+		}
+		done(all, err)
+	})
 }
 
 // Truncate makes the file size bytes long (ftruncate(2)).
 func (f *File) Truncate(size int64, done func(error)) (op.Ticket, error) {
-	return f.loop.call(func(o *op.Op) { o.Ftruncate(f, size) }, done)
+	return f.loop.callAt(f.at("truncate"), func(o *op.Op) { o.Ftruncate(f, size) }, done)
 }
 
 // Allocate makes room on the disk for n bytes from the offset on, and the file as
 // long as that if it is shorter (fallocate(2)).
 func (f *File) Allocate(off, n int64, done func(error)) (op.Ticket, error) {
-	return f.loop.call(func(o *op.Op) { o.Fallocate(f, 0, off, n) }, done)
+	return f.loop.callAt(f.at("allocate"), func(o *op.Op) { o.Fallocate(f, 0, off, n) }, done)
 }

@@ -148,6 +148,9 @@ func (l *Loop) conclude(o *op.Op, from *op.List, status int32) {
 	r.Ret, r.Phase = status, op.Finished
 	l.timers.disarm(o)
 	from.Remove(o)
+	if r.Code.Info().Second {
+		l.letGo2(r)
+	}
 	if r.Code == op.RecvEach || r.Code == op.RecvMsgEach {
 		l.buffers.forget(o)
 	}

@@ -14,7 +14,7 @@ var ErrClosed = net.ErrClosed
 // callback, o and its memory belong to the loop. The ticket names this
 // submission, for Cancel. Any goroutine may call it.
 //
-// It returns net.ErrClosed if the loop or the operation's handle is closed or
+// It returns net.ErrClosed if the loop or a handle of the operation is closed or
 // closing, and op.ErrInvalid if the verb was given impossible arguments (a
 // negative offset, a path with a NUL): then o stays the caller's and there is no
 // callback. It panics if o has no callback, was not prepared, is in flight, or
@@ -56,10 +56,16 @@ func (l *Loop) mustBeOurs(r *op.Req) {
 	case r.Handle != nil && r.Handle.State().Loop != l.id:
 		panic("proactor: " + r.Code.String() + " on a handle of another loop")
 	}
+	if r.Code.Info().Second {
+		l.mustBeOurs2(r)
+	}
 }
 
 // letIn puts the operation into the inbox if its handle and the loop take it.
 func (l *Loop) letIn(r *op.Req, o *op.Op) bool {
+	if r.Code.Info().Second {
+		return l.letIn2(r, o)
+	}
 	if r.Handle == nil {
 		return l.inbox.push(o)
 	}
@@ -190,6 +196,9 @@ func (l *Loop) admit(o *op.Op) {
 	}
 	if r.When != 0 {
 		l.timers.arm(o)
+	}
+	if r.Code.Info().Second {
+		admit2(r)
 	}
 	if r.Handle == nil {
 		l.loose.Push(o)

@@ -11,9 +11,8 @@ import (
 
 func (e *Engine) emulate(o *op.Op) {
 	e.counters.Emulated++
-	way := o.Req().Code.Info().Way
-	switch {
-	case way == op.ByWorker, o.Req().OnFile():
+	switch way := o.Req().Code.Info().Way; {
+	case way == op.ByWorker && !o.Req().AtOnce(), o.Req().OnFile():
 		e.counters.Jobs++
 		e.workers.Start(o)
 	case way == op.ByReadiness:

@@ -56,6 +56,15 @@ var opcodes = [op.NumCodes]int{
 	op.SpliceOut:     -1,
 	op.Tee:           -1,
 	op.SendZC:        opSendZC,
+	op.Madvise:       opMadvise,
+	op.Getxattr:      opGetxattr,
+	op.Setxattr:      opSetxattr,
+	op.Listxattr:     -1,
+	op.Removexattr:   -1,
+	op.Preadv2:       opReadv,
+	op.Pwritev2:      opWritev,
+	op.Getdents:      -1,
+	op.CopyFileRange: -1,
 }
 
 // here is the file offset that means the descriptor's own position.
@@ -87,7 +96,7 @@ func (e *Engine) encode(q *sqe, s *slot, ud uint64) {
 		}
 		p, n := r.Rest()
 		q.addr, q.len = address(p), uint32(n)
-	case op.Recvv, op.Sendv, op.ReadvAt, op.WritevAt:
+	case op.Recvv, op.Sendv, op.ReadvAt, op.WritevAt, op.Preadv2, op.Pwritev2:
 		e.encodeVector(q, s, r)
 	case op.RecvMsg, op.SendMsg:
 		q.addr, q.len = address(unsafe.Pointer(r.Header())), 1
@@ -113,6 +122,8 @@ func (e *Engine) encode(q *sqe, s *slot, ud uint64) {
 		if e.memory.n > 0 && (r.Code == op.ReadAt || r.Code == op.WriteAt) {
 			e.memory.fixed(q, r.Code)
 		}
+	case op.Preadv2, op.Pwritev2:
+		q.off, q.opFlags = uint64(r.RestOff()), r.Args().Flags
 	case op.Fdatasync:
 		q.opFlags = fsyncData
 	case op.OpenAt:
@@ -125,6 +136,10 @@ func (e *Engine) encode(q *sqe, s *slot, ud uint64) {
 		encodeNames(q, r)
 	case op.Ftruncate, op.Fallocate, op.Fadvise, op.SyncFileRange:
 		encodeRange(q, r)
+	case op.Madvise:
+		q.fd, q.addr, q.len, q.opFlags = -1, address(r.Ptr), uint32(r.N), uint32(r.Off)
+	case op.Getxattr, op.Setxattr:
+		encodeAttribute(q, r)
 	}
 }
 
@@ -143,6 +158,22 @@ func encodeNames(q *sqe, r *op.Req) {
 		q.len, q.off = uint32(a.Dir2FD()), address(unsafe.Pointer(a.Path2))
 	case op.SymlinkAt:
 		q.off = address(unsafe.Pointer(a.Path2))
+	}
+}
+
+// encodeAttribute encodes an operation on an extended attribute of a path or of a
+// handle.
+func encodeAttribute(q *sqe, r *op.Req) {
+	a := r.Args()
+	q.addr, q.off = address(unsafe.Pointer(a.Path2)), address(unsafe.Pointer(unsafe.SliceData(a.Value)))
+	q.len, q.opFlags = uint32(min(len(a.Value), op.MaxBytes)), a.Flags
+	switch {
+	case r.Handle == nil:
+		q.addr3 = address(unsafe.Pointer(a.Path))
+	case r.Code == op.Getxattr:
+		q.opcode = opFgetxattr
+	default:
+		q.opcode = opFsetxattr
 	}
 }
 

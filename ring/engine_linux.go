@@ -81,8 +81,13 @@ func (e *Engine) Native(c op.Code) bool { return e.native[c] }
 // the fallback's way, for want of an opcode, and lengths of more than 32 bits where
 // that is what an entry has.
 func (e *Engine) runs(r *op.Req) bool {
-	if r.Code == op.Fadvise || r.Code == op.SyncFileRange {
+	switch r.Code {
+	case op.Fadvise, op.SyncFileRange:
 		return e.native[r.Code] && r.Args().Len < 1<<32
+	case op.Madvise:
+		return e.native[r.Code] && int64(r.N) < 1<<32
+	case op.Preadv2, op.Pwritev2: // a ring that isn't polled as a whole polls for none
+		return e.native[r.Code] && !r.Polled()
 	}
 	return e.native[r.Code] && !r.Batched()
 }
@@ -297,7 +302,7 @@ func (e *Engine) complete(c *cqe) {
 	case res == op.EAGAIN && r.Code.Info().Way == op.ByReadiness && !s.poll:
 		e.await(i) // old kernels, where a non-blocking descriptor says so
 		return
-	case res == op.EAGAIN && r.Code.Info().Way == op.ByWorker:
+	case res == op.EAGAIN && r.Code.Info().Way == op.ByWorker && !r.NoWait():
 		e.slots.release(i) // O_NONBLOCK where the file system can't tell
 		e.counters.Jobs++
 		e.workers.Start(o)

@@ -90,6 +90,11 @@ const (
 	opLinkat        = 39
 	opSendZC        = 47
 	opFtruncate     = 55
+	opMadvise       = 25
+	opFsetxattr     = 41
+	opSetxattr      = 42
+	opFgetxattr     = 43
+	opGetxattr      = 44
 	fsyncData       = 1 << 0  // IORING_FSYNC_DATASYNC
 	pollFirst       = 1 << 0  // IORING_RECVSEND_POLL_FIRST, 5.19
 	recvMulti       = 1 << 1  // IORING_RECV_MULTISHOT, 6.0

@@ -122,6 +122,8 @@ func Attempt(o *Op, s *Scratch, block bool) int32 {
 		n = transfer(r, block)
 	case SendFile, SpliceIn, SpliceOut, Tee:
 		n = move(r, s, block)
+	case Preadv2, Pwritev2:
+		n = fileIO(r, s, block, uintptr(r.Args().Flags))
 	case Nop:
 	case Work:
 		work(*(*func())(r.Ptr))
@@ -185,6 +187,12 @@ func control(r *Req, block bool) int32 {
 		return names(r, block)
 	case Ftruncate, Fallocate, Fadvise, SyncFileRange:
 		return ranges(r, block)
+	case Madvise, Getdents:
+		return memoryCall(r, block)
+	case Getxattr, Setxattr, Listxattr, Removexattr:
+		return attributes(r, block)
+	case CopyFileRange:
+		return copyRange(r)
 	}
 	return -int32(unix.EOPNOTSUPP)
 }

@@ -47,6 +47,15 @@ const (
 	Fadvise
 	SyncFileRange
 	Work
+	Madvise
+	Getxattr
+	Setxattr
+	Listxattr
+	Removexattr
+	Preadv2
+	Pwritev2
+	Getdents
+	CopyFileRange
 	SendFile
 	SpliceIn
 	SpliceOut
@@ -109,6 +118,7 @@ type Info struct {
 	Multi  bool // multishot: one submission, many completions
 	Handle bool // needs a handle
 	At     bool // works at an offset of a file
+	Second bool // may name a second handle: Args.Dir2
 }
 
 var table = [NumCodes]Info{
@@ -143,19 +153,28 @@ var table = [NumCodes]Info{
 	StatxAt:       {Name: "statx", Man: "statx(2)", Kernel: Version{5, 6}, Way: ByWorker},
 	OpenAt2:       {Name: "openat2", Man: "openat2(2)", Kernel: Version{5, 6}, Way: ByWorker, Shape: Opened},
 	UnlinkAt:      {Name: "unlinkat", Man: "unlinkat(2)", Kernel: Version{5, 11}, Way: ByWorker},
-	RenameAt:      {Name: "renameat2", Man: "renameat2(2)", Kernel: Version{5, 11}, Way: ByWorker},
+	RenameAt:      {Name: "renameat2", Man: "renameat2(2)", Kernel: Version{5, 11}, Way: ByWorker, Second: true},
 	MkdirAt:       {Name: "mkdirat", Man: "mkdirat(2)", Kernel: Version{5, 15}, Way: ByWorker},
-	LinkAt:        {Name: "linkat", Man: "linkat(2)", Kernel: Version{5, 15}, Way: ByWorker},
+	LinkAt:        {Name: "linkat", Man: "linkat(2)", Kernel: Version{5, 15}, Way: ByWorker, Second: true},
 	SymlinkAt:     {Name: "symlinkat", Man: "symlinkat(2)", Kernel: Version{5, 15}, Way: ByWorker},
 	Ftruncate:     {Name: "ftruncate", Man: "ftruncate(2)", Kernel: Version{6, 9}, Way: ByWorker, Handle: true},
 	Fallocate:     {Name: "fallocate", Man: "fallocate(2)", Kernel: Version{5, 6}, Way: ByWorker, Handle: true},
 	Fadvise:       {Name: "fadvise", Man: "posix_fadvise(2)", Kernel: Version{5, 6}, Way: ByWorker, Handle: true},
 	Work:          {Name: "work", Man: "-", Way: ByWorker},
 	SyncFileRange: {Name: "sync_file_range", Man: "sync_file_range(2)", Kernel: Version{5, 2}, Way: ByWorker, Handle: true},
+	Madvise:       {Name: "madvise", Man: "madvise(2)", Kernel: Version{5, 6}, Way: ByWorker},
+	Getxattr:      {Name: "getxattr", Man: "getxattr(2)", Kernel: Version{5, 19}, Way: ByWorker},
+	Setxattr:      {Name: "setxattr", Man: "setxattr(2)", Kernel: Version{5, 19}, Way: ByWorker},
+	Listxattr:     {Name: "listxattr", Man: "listxattr(2)", Way: ByWorker},
+	Removexattr:   {Name: "removexattr", Man: "removexattr(2)", Way: ByWorker},
+	Preadv2:       {Name: "preadv2", Man: "preadv2(2)", Kernel: Version{5, 1}, Way: ByWorker, Shape: Whole, Vector: true, Handle: true, At: true},
+	Pwritev2:      {Name: "pwritev2", Man: "pwritev2(2)", Kernel: Version{5, 1}, Way: ByWorker, Shape: Whole, Write: true, Vector: true, Handle: true, At: true},
+	Getdents:      {Name: "getdents64", Man: "getdents64(2)", Way: ByWorker, Handle: true},
+	CopyFileRange: {Name: "copy_file_range", Man: "copy_file_range(2)", Way: ByWorker, Shape: Whole, Handle: true, Second: true},
 
 	// A ring has splice and tee, and gives each to a kernel thread, which costs more
 	// than the call: what doesn't block is called, what would waits for readiness.
-	SendFile:  {Name: "sendfile", Man: "sendfile(2)", Line: OutLine, Way: ByReadiness, Shape: Whole, Write: true, Handle: true},
+	SendFile:  {Name: "sendfile", Man: "sendfile(2)", Line: OutLine, Way: ByReadiness, Shape: Whole, Write: true, Handle: true, Second: true},
 	SpliceIn:  {Name: "splice in", Man: "splice(2)", Line: InLine, Way: ByReadiness, Shape: Some, Handle: true},
 	SpliceOut: {Name: "splice out", Man: "splice(2)", Line: OutLine, Way: ByReadiness, Shape: Whole, Write: true, Handle: true},
 	Tee:       {Name: "tee", Man: "tee(2)", Way: Inline},

@@ -58,6 +58,15 @@
 //	fadvise           posix_fadvise(2)          5.6       a worker
 //	sync_file_range   sync_file_range(2)        5.2       a worker
 //	work              -                         -         a worker
+//	madvise           madvise(2)                5.6       a worker
+//	getxattr          getxattr(2)               5.19      a worker
+//	setxattr          setxattr(2)               5.19      a worker
+//	listxattr         listxattr(2)              -         a worker
+//	removexattr       removexattr(2)            -         a worker
+//	preadv2           preadv2(2)                5.1       a worker
+//	pwritev2          pwritev2(2)               5.1       a worker
+//	getdents64        getdents64(2)             -         a worker
+//	copy_file_range   copy_file_range(2)        -         a worker
 //	sendfile          sendfile(2)               -         tried, then readiness
 //	splice in         splice(2)                 -         tried, then readiness
 //	splice out        splice(2)                 -         tried, then readiness

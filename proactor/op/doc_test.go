@@ -41,7 +41,7 @@ func (i *Info) how(c Code) string {
 		return "readiness"
 	case i.Way == ByReadiness:
 		return "tried, then readiness"
-	case i.At && !i.Write:
+	case i.At && !i.Write && c != Preadv2:
 		return "tried in the page cache, then a worker"
 	case c == Close:
 		return "a worker; sockets and pipes: a system call"

@@ -19,10 +19,13 @@ type Args struct {
 	How         OpenHow
 
 	Pipe, Pipe2 *Pipe
-	Pipes       *Pipes // where Pipe is taken from
-	pos         int64  // what the kernel reads an offset from
-	cached      int64  // a SendFile's file is in the page cache up to here
-	away        bool   // with a worker, which reads it
+	Pipes       *Pipes   // where Pipe is taken from
+	pos         int64    // what the kernel reads an offset from
+	cached      int64    // a SendFile's file is in the page cache up to here
+	away        bool     // with a worker, which reads it
+	Value       []byte   // of an attribute
+	Vec         [][]byte // of a read or a write with flags
+	Offset2     int64    // in the file that Dir2 is
 }
 
 // OpenHow is struct open_how (openat2(2)).
@@ -110,6 +113,14 @@ func (o *Op) files(c Code, t Target, a *Args, paths ...string) *Op {
 		r.Flags |= Invalid
 	}
 	return o
+}
+
+// Second returns the handle that an operation names besides Handle; nil if none.
+func (r *Req) Second() *Handle {
+	if !r.Code.Info().Second {
+		return nil
+	}
+	return r.Args().Dir2
 }
 
 func handleOf(t Target) *Handle {

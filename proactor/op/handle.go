@@ -51,6 +51,8 @@ type HandleState struct {
 	// Admitted counts those of the gate that the loop has seen. Until it has seen
 	// all of them, the close waits: its callback is the last.
 	Admitted uint32
+	// Named is how many operations under way name the handle as their second.
+	Named int32
 	// Held is how many Buffers were filled for the handle and not returned.
 	Held int32
 	// busy counts what the user has called work in progress: Conn.Busy.
@@ -122,7 +124,7 @@ func (s *HandleState) Busy() bool { return !s.Out.Empty() || s.Held > 0 || s.bus
 
 // Pending reports whether operations other than closes are under way.
 func (s *HandleState) Pending() bool {
-	return !s.In.Empty() || !s.Out.Empty() || !s.Loose.Empty()
+	return !s.In.Empty() || !s.Out.Empty() || !s.Loose.Empty() || s.Named > 0
 }
 
 // Init makes h the handle of a descriptor.

@@ -57,9 +57,6 @@ const ToTheEnd = -1
 // O_DIRECT.
 func (o *Op) SendFile(t Target, file Target, off int64, n int) *Op {
 	a := &Args{Dir2: handleOf(file)}
-	if t != nil && a.Dir2 == nil {
-		panic("proactor: sendfile of no file")
-	}
 	if n == ToTheEnd {
 		n, a.Mode = int(^uint(0)>>1), 1
 	}

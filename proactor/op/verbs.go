@@ -263,7 +263,12 @@ func (o *Op) Cancel(t Ticket) *Op {
 func (r *Req) CancelTarget() Ticket { return Ticket{(*Op)(r.Ptr), uint64(r.Off)} }
 
 // Slices returns the buffers of a vectored request.
-func (r *Req) Slices() [][]byte { return unsafe.Slice((*[]byte)(r.Ptr), r.N) }
+func (r *Req) Slices() [][]byte {
+	if r.flagged() {
+		return r.Args().Vec
+	}
+	return unsafe.Slice((*[]byte)(r.Ptr), r.N)
+}
 
 // Total returns how many bytes the request names.
 func (r *Req) Total() int {

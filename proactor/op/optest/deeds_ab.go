@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"os"
 	"syscall"
 	"time"
 
@@ -132,6 +133,12 @@ func fileDeeds(e *env, all map[op.Code]deed) {
 	all[op.Fallocate] = func(o *op.Op) *op.Op { return o.Fallocate(f, 1, 0, 100) } // keeps the size
 	all[op.Fadvise] = func(o *op.Op) *op.Op { return o.Fadvise(f, 0, 0, unix.FADV_SEQUENTIAL) }
 	all[op.SyncFileRange] = func(o *op.Op) *op.Op { return o.SyncFileRange(f, 0, 100, unix.SYNC_FILE_RANGE_WRITE) }
+	all[op.Madvise] = func(o *op.Op) *op.Op { return o.Madvise(aligned(4096, os.Getpagesize()), unix.MADV_NORMAL) }
+	attributeDeeds(e, all)
+	all[op.Preadv2] = func(o *op.Op) *op.Op { return o.Preadv2(f, [][]byte{make([]byte, 10)}, 0, 0) }
+	all[op.Pwritev2] = func(o *op.Op) *op.Op { return o.Pwritev2(f, [][]byte{make([]byte, 10)}, 90, unix.RWF_DSYNC) }
+	all[op.Getdents] = func(o *op.Op) *op.Op { return o.Getdents(dir, make([]byte, 4096)) }
+	all[op.CopyFileRange] = func(o *op.Op) *op.Op { return o.CopyFileRange(f, 50, f, 0, 50) }
 	all[op.OpenAt] = func(o *op.Op) *op.Op { return o.OpenAt(nil, path, unix.O_RDONLY, 0) }
 }
 
@@ -167,6 +174,10 @@ var onHandle = map[op.Code]func(*op.Op, op.Target) *op.Op{
 	op.SpliceIn:      func(o *op.Op, t op.Target) *op.Op { return o.SpliceIn(t, 0, new(op.Pipe), 1) },
 	op.SpliceOut:     func(o *op.Op, t op.Target) *op.Op { return o.SpliceOut(t, 0, new(op.Pipe), 0) },
 	op.SendZC:        func(o *op.Op, t op.Target) *op.Op { return o.SendZeroCopy(t, make([]byte, 1)) },
+	op.Preadv2:       func(o *op.Op, t op.Target) *op.Op { return o.Preadv2(t, [][]byte{make([]byte, 1)}, 0, 0) },
+	op.Pwritev2:      func(o *op.Op, t op.Target) *op.Op { return o.Pwritev2(t, [][]byte{make([]byte, 1)}, 0, 0) },
+	op.Getdents:      func(o *op.Op, t op.Target) *op.Op { return o.Getdents(t, make([]byte, 64)) },
+	op.CopyFileRange: func(o *op.Op, t op.Target) *op.Op { return o.CopyFileRange(t, 0, t, 0, 1) },
 	op.SendMsgs: func(o *op.Op, t op.Target) *op.Op {
 		return o.SendMsgs(t, []op.Message{{Data: make([]byte, 1)}})
 	},

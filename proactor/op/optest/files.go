@@ -22,6 +22,32 @@ var fileTests = []test{
 	{"File_NamesAreMadeMovedAndRemoved", fileNames},
 	{"File_NamesBelowADirectoryOfTheLoop", fileBelow},
 	{"File_ErrorsAreThoseOfTheSystem", fileErrors},
+	{"File_ErrorsAreThoseOfPackageOS", fileOSErrors},
+	{"File_ErrorsOfTheLibraryStayFindable", fileOwnErrors},
+	{"File_AClosureReadAllocatesNothing", fileClosureAllocs},
+	{"File_AdviceOnMemory", memoryAdvice},
+	{"File_Attributes", attributes},
+	{"File_LongAttributes", longAttributes},
+	{"File_AttributesOfRawOperations", rawAttributes},
+	{"File_ReadsAndWritesWithFlags", flagged},
+	{"File_ANowaitReadEndsWhereTheDiskIsNeeded", nowaitRead},
+	{"File_FlagsGiveTheSameResults", sameOf(flaggedCases)},
+	{"File_AFlaggedReadAllocatesNothing", flaggedAllocs},
+	{"File_ADirectoryIsListed", listing},
+	{"File_ADirectoryLosesItsEntriesMeanwhile", listingMeanwhile},
+	{"File_GetdentsBringsAllEntries", getdents},
+	{"File_WhatWaitsForAWorkerCanBeCancelled", cancelWaiting},
+	{"File_ASecondHandleIsHeld", secondHolds},
+	{"File_AnAbortOfTheSecondHandleEndsWhatWaits", secondAborted},
+	{"File_ASecondHandleRefuses", secondRefuses},
+	{"File_TwoHandlesCloseWhileOthersSubmit", secondRace},
+	{"File_ACopyIsWhole", copies},
+	{"File_ACopysErrorsAreTheKernels", copyErrors},
+	{"File_ACopyGoesPieceByPiece", copyPieces},
+	{"File_DirectReadsOfAnyLength", directAnyLength},
+	{"File_DirectAccessThatIsNotAligned", directUnaligned},
+	{"File_ADiskThatIsFullTakesWhatFits", fullDisk},
+	{"File_AQuotaThatIsUsedUpTakesWhatFits", fullQuota},
 	{"File_OpenAt2StaysBeneath", fileBeneath},
 	{"File_TruncateAndAllocate", fileSizes},
 	{"File_RangesBeyond32Bits", fileLongRanges},
@@ -187,7 +213,7 @@ func fileErrors(e *env) {
 	}
 	err = ends(e, func(done func(error)) (op.Ticket, error) { return l.Mkdir(e.TempDir(), 0o700, done) })
 	require.ErrorIs(e, err, fs.ErrExist)
-	require.ErrorContains(e, err, "mkdirat")
+	require.ErrorContains(e, err, "mkdir /")
 }
 
 func fileBeneath(e *env) {

@@ -21,6 +21,7 @@ var movingTests = []test{
 	{"Move_AFileGoesToASlowReaderWhole", sendFileSlowly},
 	{"Move_AWorkerReadsWhatIsNotInThePageCache", sendFileCold},
 	{"Move_OnlyFilesAreSentAsFiles", sendFileOfOthers},
+	{"Move_AnAbortOfTheFileEndsItsSending", sendFileAborted},
 	{"Move_AStreamIsSplicedThroughAPipe", spliceStream},
 	{"Move_AFileIsSplicedAtItsOffset", spliceFile},
 	{"Move_AFullPipeIsAnError", spliceFull},
@@ -136,6 +137,23 @@ func sendFileOfOthers(e *env) {
 		_, err := e.do(func(o *op.Op) *op.Op { return o.SendFile(x.to, x.from, 0, 10) })
 		require.ErrorIs(e, err, x.want)
 	}
+}
+
+func sendFileAborted(e *env) {
+	e.start()
+	h, _ := e.pair()
+	e.stuff(h)
+	f, _ := e.tempFile(pattern(0, 100))
+	under, inLine := newJob(), newJob()
+	e.put(under.SendFile(h, f, 0, 100))
+	e.put(inLine.SendFile(h, f, 0, 100))
+	closing := newJob()
+	e.put(closing.Close(f, -1))
+	closing.stillPending(e)
+	e.put((&op.Op{Done: func(*op.Op) {}}).Abort(f))
+	under.waitFor(e, 0, net.ErrClosed)
+	inLine.waitFor(e, 0, net.ErrClosed)
+	closing.waitFor(e, 0, nil)
 }
 
 func spliceStream(e *env) {
