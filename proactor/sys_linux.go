@@ -100,6 +100,12 @@ func socketName(fd int, peer bool) (*op.Sockaddr, error) {
 	return sa, nil
 }
 
+// openProcess returns a pidfd, close-on-exec.
+func openProcess(pid int) (int, error) {
+	fd, err := unix.PidfdOpen(pid, 0)
+	return fd, os.NewSyscallError("pidfd_open", err)
+}
+
 func fileSize(fd int) (int64, error) {
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {

@@ -21,6 +21,8 @@ type (
 	Message = op.Message
 	// Control is a sequence of control messages.
 	Control = op.Control
+	// Exit is how a child process ended, for Op.WaitID.
+	Exit = op.Exit
 	// Code names what an operation does.
 	Code = op.Code
 )

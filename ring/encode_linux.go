@@ -51,6 +51,8 @@ var opcodes = [op.NumCodes]int{
 	op.Fadvise:       opFadvise,
 	op.SyncFileRange: opSyncFileRange,
 	op.Work:          -1,
+
+	op.WaitID: opWaitid,
 }
 
 // here is the file offset that means the descriptor's own position.
@@ -120,6 +122,8 @@ func (e *Engine) encode(q *sqe, s *slot, ud uint64) {
 		encodeNames(q, r)
 	case op.Ftruncate, op.Fallocate, op.Fadvise, op.SyncFileRange:
 		encodeRange(q, r)
+	case op.WaitID:
+		q.len, q.off, q.file = unix.P_PIDFD, address(r.Exit().Info()), r.WaitOptions()
 	}
 }
 

@@ -47,6 +47,7 @@ const (
 	Fadvise
 	SyncFileRange
 	Work
+	WaitID
 
 	NumCodes // how many codes there are; not an operation
 )
@@ -147,6 +148,8 @@ var table = [NumCodes]Info{
 	Fadvise:       {Name: "fadvise", Man: "posix_fadvise(2)", Kernel: Version{5, 6}, Way: ByWorker, Handle: true},
 	Work:          {Name: "work", Man: "-", Way: ByWorker},
 	SyncFileRange: {Name: "sync_file_range", Man: "sync_file_range(2)", Kernel: Version{5, 2}, Way: ByWorker, Handle: true},
+
+	WaitID: {Name: "waitid", Man: "waitid(2)", Kernel: Version{6, 7}, Line: InLine, Way: ByReadiness, Handle: true},
 }
 
 // Info returns the table's row of c. It panics on a Code that isn't in the table.

@@ -58,6 +58,7 @@
 //	fadvise           posix_fadvise(2)          5.6       a worker
 //	sync_file_range   sync_file_range(2)        5.2       a worker
 //	work              -                         -         a worker
+//	waitid            waitid(2)                 6.7       tried, then readiness
 //
 // The table is generated: go test ./proactor/op -update.
 package op

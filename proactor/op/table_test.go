@@ -67,6 +67,8 @@ func TestEveryCodeHasAVerb(t *testing.T) {
 		Fadvise:       func(o *Op) { o.Fadvise(&h, 0, 1, 0) },
 		Work:          func(o *Op) { o.Work(func() {}) },
 		SyncFileRange: func(o *Op) { o.SyncFileRange(&h, 0, 1, 0) },
+
+		WaitID: func(o *Op) { o.WaitID(&h, new(Exit), 0) },
 	}
 	for c := None + 1; c < NumCodes; c++ {
 		require.Contains(t, verbs, c, c.String())

@@ -43,6 +43,7 @@ func deeds(e *env) map[op.Code]deed {
 	streamDeeds(e, all)
 	socketDeeds(e, all)
 	fileDeeds(e, all)
+	processDeeds(e, all)
 	for _, c := range oneShots() {
 		require.Contains(e, all, c, "no test for %v: add one to deeds", c)
 	}
@@ -126,6 +127,13 @@ func fileDeeds(e *env, all map[op.Code]deed) {
 	all[op.OpenAt] = func(o *op.Op) *op.Op { return o.OpenAt(nil, path, unix.O_RDONLY, 0) }
 }
 
+func processDeeds(e *env, all map[op.Code]deed) {
+	pid, end := Child(e, 1)
+	h := e.pidfd(pid)
+	end()
+	all[op.WaitID] = func(o *op.Op) *op.Op { return o.WaitID(h, new(op.Exit), unix.WNOWAIT) }
+}
+
 // onHandle is how to prepare each code that needs a handle, on a given one.
 var onHandle = map[op.Code]func(*op.Op, op.Target) *op.Op{
 	op.Accept:    (*op.Op).Accept,
@@ -154,6 +162,7 @@ var onHandle = map[op.Code]func(*op.Op, op.Target) *op.Op{
 	op.Fallocate:     func(o *op.Op, t op.Target) *op.Op { return o.Fallocate(t, 0, 0, 1) },
 	op.Fadvise:       func(o *op.Op, t op.Target) *op.Op { return o.Fadvise(t, 0, 1, 0) },
 	op.SyncFileRange: func(o *op.Op, t op.Target) *op.Op { return o.SyncFileRange(t, 0, 1, 0) },
+	op.WaitID:        func(o *op.Op, t op.Target) *op.Op { return o.WaitID(t, new(op.Exit), 0) },
 	op.SendMsgs: func(o *op.Op, t op.Target) *op.Op {
 		return o.SendMsgs(t, []op.Message{{Data: make([]byte, 1)}})
 	},
