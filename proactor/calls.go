@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+	"unsafe"
 
 	"github.com/seed-2ff0fea0/go-proactor/proactor/op"
 )
@@ -17,7 +18,9 @@ type call struct {
 	n    func(int, error)
 	e    func(error)
 	from func(int, netip.AddrPort, error)
-	msg  *op.Message // once it has needed one
+	u    func(uint64, error) // gets word
+	word uint64              // what an Event's operation reads or writes
+	msg  *op.Message         // once it has needed one
 
 	marks *marks // of the connection whose water it is part of
 	bytes int64
@@ -53,7 +56,7 @@ func (p *callPool) put(c *call) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.used--
-	c.n, c.e, c.from, c.marks, c.bytes = nil, nil, nil, nil, 0
+	c.n, c.e, c.from, c.u, c.marks, c.bytes = nil, nil, nil, nil, nil, 0
 	if c.msg != nil {
 		c.msg.Data = nil
 	}
@@ -70,7 +73,7 @@ func (p *callPool) count() int {
 // submit again within the limit.
 func (c *call) done(o *op.Op) {
 	n, err := o.Result()
-	fn, fe, ff, m, bytes := c.n, c.e, c.from, c.marks, c.bytes
+	fn, fe, ff, fu, m, bytes, word := c.n, c.e, c.from, c.u, c.marks, c.bytes, c.word
 	var from netip.AddrPort
 	if ff != nil {
 		from = c.msg.From()
@@ -89,6 +92,12 @@ func (c *call) done(o *op.Op) {
 	case ff != nil:
 		c.loop.names(ff)
 		ff(n, from, err)
+	case fu != nil:
+		c.loop.names(fu)
+		if err != nil {
+			word = 0
+		}
+		fu(word, err)
 	}
 }
 
@@ -98,6 +107,11 @@ func (c *call) message() *op.Message {
 		c.msg = new(op.Message)
 	}
 	return c.msg
+}
+
+// bytesOfWord returns the call's word as the kernel moves it.
+func (c *call) bytesOfWord() []byte {
+	return (*[8]byte)(unsafe.Pointer(&c.word))[:]
 }
 
 // send submits the prepared call, with a timeout if d is positive.
