@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+	"unsafe"
 
 	"github.com/seed-2ff0fea0/go-proactor/proactor/op"
 )
@@ -18,7 +19,9 @@ type call struct {
 	e    func(error)
 	from func(int, netip.AddrPort, error)
 	zc   func(int, bool, error)
-	msg  *op.Message // once it has needed one
+	u    func(uint64, error) // gets word
+	word uint64              // what an Event's operation reads or writes
+	msg  *op.Message         // once it has needed one
 	at   place
 
 	marks *marks // of the connection whose water it is part of
@@ -55,7 +58,7 @@ func (p *callPool) put(c *call) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.used--
-	c.n, c.e, c.from, c.zc, c.marks, c.bytes, c.at = nil, nil, nil, nil, nil, 0, place{}
+	c.n, c.e, c.from, c.zc, c.u, c.marks, c.bytes, c.at = nil, nil, nil, nil, nil, nil, 0, place{}
 	if c.msg != nil {
 		c.msg.Data = nil
 	}
@@ -73,7 +76,7 @@ func (p *callPool) count() int {
 func (c *call) done(o *op.Op) {
 	n, err := o.Result()
 	err = c.at.explain(err)
-	fn, fe, ff, fz, m, bytes := c.n, c.e, c.from, c.zc, c.marks, c.bytes
+	fn, fe, ff, fz, fu, m, bytes, word := c.n, c.e, c.from, c.zc, c.u, c.marks, c.bytes, c.word
 	copied := fz != nil && o.Copied()
 	var from netip.AddrPort
 	if ff != nil {
@@ -96,6 +99,12 @@ func (c *call) done(o *op.Op) {
 	case fz != nil:
 		c.loop.names(fz)
 		fz(n, copied, err)
+	case fu != nil:
+		c.loop.names(fu)
+		if err != nil {
+			word = 0
+		}
+		fu(word, err)
 	}
 }
 
@@ -105,6 +114,11 @@ func (c *call) message() *op.Message {
 		c.msg = new(op.Message)
 	}
 	return c.msg
+}
+
+// bytesOfWord returns the call's word as the kernel moves it.
+func (c *call) bytesOfWord() []byte {
+	return (*[8]byte)(unsafe.Pointer(&c.word))[:]
 }
 
 // send submits the prepared call, with a timeout if d is positive.

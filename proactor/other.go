@@ -37,6 +37,10 @@ func setNoDelay(int) {}
 
 func wallTimer(time.Time) (int, error) { return -1, errors.ErrUnsupported }
 
+func newEventFD(uint64, bool) (int, error) { return -1, errors.ErrUnsupported }
+
+func openProcess(int) (int, error) { return -1, errors.ErrUnsupported }
+
 func fileSize(int) (int64, error) { return 0, errors.ErrUnsupported }
 
 func pinThread(int) func() { return func() {} }

@@ -1,6 +1,7 @@
 package proactor
 
 import (
+	"encoding/binary"
 	"io"
 	"os"
 	"time"
@@ -98,6 +99,31 @@ func socketName(fd int, peer bool) (*op.Sockaddr, error) {
 		return nil, os.NewSyscallError(name, e)
 	}
 	return sa, nil
+}
+
+// newEventFD returns an eventfd, close-on-exec, to which initial has been added.
+func newEventFD(initial uint64, semaphore bool) (int, error) {
+	flags := unix.EFD_CLOEXEC | unix.EFD_NONBLOCK
+	if semaphore {
+		flags |= unix.EFD_SEMAPHORE
+	}
+	fd, err := unix.Eventfd(0, flags)
+	if err != nil {
+		return -1, os.NewSyscallError("eventfd", err)
+	}
+	var b [8]byte // the call itself takes 32 bits
+	binary.NativeEndian.PutUint64(b[:], initial)
+	if _, err := unix.Write(fd, b[:]); err != nil {
+		op.CloseFD(fd)
+		return -1, os.NewSyscallError("write", err)
+	}
+	return fd, nil
+}
+
+// openProcess returns a pidfd, close-on-exec.
+func openProcess(pid int) (int, error) {
+	fd, err := unix.PidfdOpen(pid, 0)
+	return fd, os.NewSyscallError("pidfd_open", err)
 }
 
 func fileSize(fd int) (int64, error) {

@@ -11,7 +11,7 @@ type (
 	// Ticket names one submission of an Op.
 	Ticket = op.Ticket
 	// Target is what an operation works on: a *Handle, *Conn, *Listener,
-	// *PacketConn, *File.
+	// *PacketConn, *File, *Event.
 	Target = op.Target
 	// Sockaddr is a socket address as the kernel takes it.
 	Sockaddr = op.Sockaddr
@@ -21,6 +21,8 @@ type (
 	Message = op.Message
 	// Control is a sequence of control messages.
 	Control = op.Control
+	// Exit is how a child process ended, for Op.WaitID.
+	Exit = op.Exit
 	// Code names what an operation does.
 	Code = op.Code
 )
@@ -39,4 +41,5 @@ var (
 	_ Target = (*Listener)(nil)
 	_ Target = (*File)(nil)
 	_ Target = (*PacketConn)(nil)
+	_ Target = (*Event)(nil)
 )

@@ -65,6 +65,8 @@ var opcodes = [op.NumCodes]int{
 	op.Pwritev2:      opWritev,
 	op.Getdents:      -1,
 	op.CopyFileRange: -1,
+
+	op.WaitID: opWaitid,
 }
 
 // here is the file offset that means the descriptor's own position.
@@ -140,6 +142,8 @@ func (e *Engine) encode(q *sqe, s *slot, ud uint64) {
 		q.fd, q.addr, q.len, q.opFlags = -1, address(r.Ptr), uint32(r.N), uint32(r.Off)
 	case op.Getxattr, op.Setxattr:
 		encodeAttribute(q, r)
+	case op.WaitID:
+		q.len, q.off, q.file = unix.P_PIDFD, address(r.Exit().Info()), r.WaitOptions()
 	}
 }
 

@@ -289,6 +289,9 @@ func (e *Engine) complete(c *cqe) {
 	if c.res <= -512 && c.res >= -516 {
 		c.res = -int32(unix.EINTR) // ERESTARTSYS and its like, which some kernels let out
 	}
+	if r := s.o.Req(); !s.poll && r.Code == op.WaitID && c.res == 0 && r.Exit().Empty() {
+		c.res = op.EAGAIN // a pidfd with O_NONBLOCK
+	}
 	o, res := s.o, c.res
 	switch r := o.Req(); {
 	case r.Code == op.SendZC && e.completeZeroCopy(i, c):

@@ -95,6 +95,7 @@ const (
 	opSetxattr      = 42
 	opFgetxattr     = 43
 	opGetxattr      = 44
+	opWaitid        = 50
 	fsyncData       = 1 << 0  // IORING_FSYNC_DATASYNC
 	pollFirst       = 1 << 0  // IORING_RECVSEND_POLL_FIRST, 5.19
 	recvMulti       = 1 << 1  // IORING_RECV_MULTISHOT, 6.0

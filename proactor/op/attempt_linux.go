@@ -183,6 +183,8 @@ func control(r *Req, block bool) int32 {
 		return call(block, unix.SYS_OPENAT, uintptr(r.DirFD()), uintptr(r.Ptr), uintptr(flags|unix.O_CLOEXEC|unix.O_LARGEFILE), uintptr(mode), 0, 0)
 	case Poll:
 		return pollNow(r)
+	case WaitID:
+		return waitNow(r)
 	case StatxAt, OpenAt2, UnlinkAt, RenameAt, MkdirAt, LinkAt, SymlinkAt:
 		return names(r, block)
 	case Ftruncate, Fallocate, Fadvise, SyncFileRange:

@@ -61,6 +61,7 @@ const (
 	SpliceOut
 	Tee
 	SendZC
+	WaitID
 
 	NumCodes // how many codes there are; not an operation
 )
@@ -179,6 +180,8 @@ var table = [NumCodes]Info{
 	SpliceOut: {Name: "splice out", Man: "splice(2)", Line: OutLine, Way: ByReadiness, Shape: Whole, Write: true, Handle: true},
 	Tee:       {Name: "tee", Man: "tee(2)", Way: Inline},
 	SendZC:    {Name: "send_zc", Man: "io_uring_prep_send_zc(3)", Kernel: Version{6, 0}, Line: OutLine, Way: ByReadiness, Shape: Whole, Write: true, Handle: true},
+
+	WaitID: {Name: "waitid", Man: "waitid(2)", Kernel: Version{6, 7}, Line: InLine, Way: ByReadiness, Handle: true},
 }
 
 // Info returns the table's row of c. It panics on a Code that isn't in the table.

@@ -72,6 +72,7 @@
 //	splice out        splice(2)                 -         tried, then readiness
 //	tee               tee(2)                    -         a system call
 //	send_zc           io_uring_prep_send_zc(3)  6.0       tried, then readiness
+//	waitid            waitid(2)                 6.7       tried, then readiness
 //
 // The table is generated: go test ./proactor/op -update.
 package op

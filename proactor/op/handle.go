@@ -35,6 +35,8 @@ type HandleState struct {
 	Connected bool
 	// UDP is set for UDP sockets.
 	UDP bool
+	// Counter is set for an eventfd of Loop.NewEvent.
+	Counter bool
 	// Shut is set when the descriptor itself is being closed.
 	Shut bool
 	// Bits are the engine's.

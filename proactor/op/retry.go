@@ -1,13 +1,18 @@
 package op
 
-import "time"
+import (
+	"encoding/binary"
+	"time"
+	"unsafe"
+)
 
 // ByTime reports whether no event tells when to try r again after EAGAIN: a connect to
-// a unix socket whose backlog is full, and a message to one whose queue is, from a
-// socket that isn't connected to it.
+// a unix socket whose backlog is full, a message to one whose queue is, from a
+// socket that isn't connected to it, and more than one to an eventfd that has room for
+// one, so that it is writable.
 func (r *Req) ByTime() bool {
 	h := &r.Handle.s
-	return r.Code == Connect || h.Unix && h.Kind == Packet && !h.Connected && r.Code.Info().Write
+	return r.Code == Connect || h.Counter && r.Code == Send && r.N == 8 && binary.NativeEndian.Uint64(unsafe.Slice((*byte)(r.Ptr), 8)) > 1 || h.Unix && h.Kind == Packet && !h.Connected && r.Code.Info().Write
 }
 
 // Retries are operations that no event tells when to try again; see ByTime. They are

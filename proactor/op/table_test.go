@@ -81,6 +81,8 @@ func TestEveryCodeHasAVerb(t *testing.T) {
 		SpliceOut:     func(o *Op) { o.SpliceOut(&h, 0, new(Pipe), 0) },
 		Tee:           func(o *Op) { o.Tee(new(Pipe), new(Pipe), 1) },
 		SendZC:        func(o *Op) { o.SendZeroCopy(&h, nil) },
+
+		WaitID: func(o *Op) { o.WaitID(&h, new(Exit), 0) },
 	}
 	for c := None + 1; c < NumCodes; c++ {
 		require.Contains(t, verbs, c, c.String())

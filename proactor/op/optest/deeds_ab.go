@@ -44,6 +44,7 @@ func deeds(e *env) map[op.Code]deed {
 	streamDeeds(e, all)
 	socketDeeds(e, all)
 	fileDeeds(e, all)
+	processDeeds(e, all)
 	for _, c := range oneShots() {
 		require.Contains(e, all, c, "no test for %v: add one to deeds", c)
 	}
@@ -142,6 +143,13 @@ func fileDeeds(e *env, all map[op.Code]deed) {
 	all[op.OpenAt] = func(o *op.Op) *op.Op { return o.OpenAt(nil, path, unix.O_RDONLY, 0) }
 }
 
+func processDeeds(e *env, all map[op.Code]deed) {
+	pid, end := Child(e, 1)
+	h := e.pidfd(pid)
+	end()
+	all[op.WaitID] = func(o *op.Op) *op.Op { return o.WaitID(h, new(op.Exit), unix.WNOWAIT) }
+}
+
 // onHandle is how to prepare each code that needs a handle, on a given one.
 var onHandle = map[op.Code]func(*op.Op, op.Target) *op.Op{
 	op.Accept:    (*op.Op).Accept,
@@ -178,6 +186,7 @@ var onHandle = map[op.Code]func(*op.Op, op.Target) *op.Op{
 	op.Pwritev2:      func(o *op.Op, t op.Target) *op.Op { return o.Pwritev2(t, [][]byte{make([]byte, 1)}, 0, 0) },
 	op.Getdents:      func(o *op.Op, t op.Target) *op.Op { return o.Getdents(t, make([]byte, 64)) },
 	op.CopyFileRange: func(o *op.Op, t op.Target) *op.Op { return o.CopyFileRange(t, 0, t, 0, 1) },
+	op.WaitID:        func(o *op.Op, t op.Target) *op.Op { return o.WaitID(t, new(op.Exit), 0) },
 	op.SendMsgs: func(o *op.Op, t op.Target) *op.Op {
 		return o.SendMsgs(t, []op.Message{{Data: make([]byte, 1)}})
 	},

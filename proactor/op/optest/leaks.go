@@ -36,6 +36,9 @@ func Main(m *testing.M) {
 		}
 		os.Exit(0)
 	}
+	if code := os.Getenv(childVariable); code != "" {
+		child(code)
+	}
 	before := Descriptors()
 	code := m.Run()
 	if code == 0 {
