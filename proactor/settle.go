@@ -1,6 +1,7 @@
 package proactor
 
 import (
+	"errors"
 	"syscall"
 
 	"github.com/seed-2ff0fea0/go-proactor/proactor/op"
@@ -92,7 +93,25 @@ func (l *Loop) settleOpened(o *op.Op) {
 		return
 	}
 	r.Moved = int(r.Ret)
+	if r.Code == op.OpenAt2 && r.Args().Into != nil {
+		l.finish(o, l.openedInto(r.Args().Into, r.Moved))
+		return
+	}
 	l.finish(o, 0)
+}
+
+// openedInto makes a new descriptor a handle.
+func (l *Loop) openedInto(h *op.Handle, fd int) int32 {
+	err := l.adopt(h, fd)
+	if err == nil {
+		return 0
+	}
+	op.CloseFD(fd)
+	var e syscall.Errno
+	if errors.As(err, &e) {
+		return -int32(e)
+	}
+	return int32(op.Closed)
 }
 
 func (l *Loop) settleError(o *op.Op) {

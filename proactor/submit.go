@@ -20,6 +20,27 @@ var ErrClosed = net.ErrClosed
 // callback. It panics if o has no callback, was not prepared, is in flight, or
 // names a handle of another loop.
 func (l *Loop) Submit(o *op.Op) (op.Ticket, error) {
+	if err := wellFormed(o); err != nil {
+		return op.Ticket{}, err
+	}
+	r := o.Req()
+	l.mustBeOurs(r)
+	if r.Buf != nil {
+		r.Buf.Lend()
+	}
+	t := o.Claim()
+	if !l.submit(o) {
+		if r.Buf != nil {
+			r.Buf.Unlend()
+		}
+		o.Yield()
+		return op.Ticket{}, ErrClosed
+	}
+	return t, nil
+}
+
+// wellFormed reports what is wrong with a prepared operation by itself.
+func wellFormed(o *op.Op) error {
 	r := o.Req()
 	if o.Done == nil {
 		panic("proactor: submit of an Op without a callback (Op.Done is nil)")
@@ -28,25 +49,23 @@ func (l *Loop) Submit(o *op.Op) (op.Ticket, error) {
 		panic("proactor: submit of an Op that no verb has prepared")
 	}
 	if r.Flags&op.Invalid != 0 {
-		return op.Ticket{}, op.ErrInvalid
+		return op.ErrInvalid
 	}
-	l.mustBeOurs(r)
-	if r.Buf != nil {
-		r.Buf.Lend()
-	}
-	t := o.Claim()
+	return nil
+}
+
+// submit hands a claimed operation to the loop's goroutine, unless the loop or its
+// handle takes no more.
+func (l *Loop) submit(o *op.Op) bool {
+	r := o.Req()
 	if r.Code == op.Timeout {
 		r.When = op.Now() + r.Off // not from the turn's time, which is a little earlier
 	}
 	if !l.letIn(r, o) {
-		if r.Buf != nil {
-			r.Buf.Unlend()
-		}
-		o.Yield()
-		return op.Ticket{}, ErrClosed
+		return false
 	}
 	l.wake()
-	return t, nil
+	return true
 }
 
 func (l *Loop) mustBeOurs(r *op.Req) {

@@ -17,6 +17,7 @@ type Args struct {
 	Flags       uint32
 	Mode        uint32
 	How         OpenHow
+	Into        *Handle // what the descriptor becomes
 
 	Pipe, Pipe2 *Pipe
 	Pipes       *Pipes   // where Pipe is taken from
@@ -144,8 +145,24 @@ func (o *Op) Statx(dir Target, path string, flags int, mask uint32, s *Statx) *O
 // the path may lead (Linux 5.6). The result is the new descriptor, the callback's to
 // register.
 func (o *Op) OpenAt2(dir Target, path string, how OpenHow) *Op {
-	how.Flags |= 0o2000000 // O_CLOEXEC
+	how.Flags |= 0o2000000 | largeFile // O_CLOEXEC
 	return o.files(OpenAt2, dir, &Args{How: how}, path)
+}
+
+// OpenInto is OpenAt whose descriptor becomes h, a zero Handle: as if the callback had
+// registered it. So operations of the same chain can name h before it is open.
+func (o *Op) OpenInto(h *Handle, dir Target, path string, flags int, mode uint32) *Op {
+	if h.s.Loop != 0 {
+		panic("proactor: OpenInto a Handle that has been in use")
+	}
+	const tmpfile = 0o20000000
+	how := OpenHow{Flags: uint64(uint32(flags))}
+	if flags&(syscall.O_CREAT|tmpfile) != 0 { // else openat2 refuses a mode
+		how.Mode = uint64(mode & 0o7777)
+	}
+	o.OpenAt2(dir, path, how)
+	o.req.Args().Into = h
+	return o
 }
 
 // UnlinkAt prepares unlinkat(2); flags AT_REMOVEDIR (0x200) removes a directory.

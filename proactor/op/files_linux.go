@@ -6,6 +6,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// largeFile lets a file be longer than 2 GiB where that isn't a matter of course.
+const largeFile = unix.O_LARGEFILE
+
 // Dir2FD returns the second directory of an operation on names.
 func (a *Args) Dir2FD() int32 {
 	if a.Dir2 == nil {

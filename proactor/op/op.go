@@ -90,7 +90,8 @@ type Flags uint8
 const (
 	// Invalid marks arguments that a verb found wrong: Submit refuses it.
 	Invalid Flags = 1 << iota
-	// Abortive marks a close that doesn't flush.
+	// Abortive marks a close that doesn't flush; any other operation, as hardLink, as
+	// one of a chain that the next doesn't depend on.
 	Abortive
 	// Detached marks a close that hands the descriptor over instead.
 	Detached
@@ -125,6 +126,12 @@ type Ticket struct {
 
 // Op returns the operation that the ticket was given for.
 func (t Ticket) Op() *Op { return t.o }
+
+// Asked reports whether the submission has been asked to end.
+func (t Ticket) Asked() bool {
+	s := t.o.req.state.Load()
+	return s>>genShift == t.gen && s&asked != 0
+}
 
 // Current reports whether the submission is still under way.
 func (t Ticket) Current() bool {
@@ -206,6 +213,21 @@ func (o *Op) Result() (int, error) {
 	}
 	return o.req.Moved, statusError(o.req.Code, o.req.Ret)
 }
+
+const hardLink = Abortive
+
+// HardLink lets what is behind o in a Chain begin whatever o comes to. It is part of
+// preparing: call it after the verb. On Close it has no effect. It returns o.
+func (o *Op) HardLink() *Op {
+	o.mustBeIdle()
+	if o.req.Code != Close {
+		o.req.Flags |= hardLink
+	}
+	return o
+}
+
+// HardLinked reports whether HardLink was called for what o was last prepared for.
+func (o *Op) HardLinked() bool { return o.req.Flags&hardLink != 0 && o.req.Code != Close }
 
 // SetDeadline ends the operation with os.ErrDeadlineExceeded if it has not
 // completed at t. It is part of preparing: call it after the verb, before
