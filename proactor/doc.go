@@ -71,7 +71,8 @@
 //     the stream although a receive was pending. (Linux resets the connection if
 //     input was left unread; a duplicate of the descriptor keeps it open.) Abort
 //     cancels everything at once. Later submissions fail with net.ErrClosed;
-//     every pending operation gets its callback; Close's own is the last.
+//     every pending operation gets its callback; Close's own is the last. An
+//     operation that names two handles holds both.
 //  8. Close of a loop cancels, runs all callbacks, and only then releases
 //     memory. With a context that ends sooner it returns then, and what the
 //     kernel still holds is kept for ever rather than reused.

@@ -9,7 +9,8 @@
 //   - verbs.go: how a caller prepares each operation.
 //   - attempt_linux.go: each operation as a plain system call. The epoll engine
 //     runs on it, and a ring whose kernel lacks an opcode does.
-//   - message.go, control.go, files.go: what operations on messages and on files take.
+//   - message.go, control.go: what operations on messages take.
+//   - files.go, flagged.go, attributes.go, copy.go: what operations on files take.
 //   - workers_linux.go: the pool for calls that block.
 //   - op/optest: the conformance suite that every engine passes.
 //

@@ -116,14 +116,6 @@ func (o *Op) files(c Code, t Target, a *Args, paths ...string) *Op {
 	return o
 }
 
-// Second returns the handle that an operation names besides Handle; nil if none.
-func (r *Req) Second() *Handle {
-	if !r.Code.Info().Second {
-		return nil
-	}
-	return r.Args().Dir2
-}
-
 func handleOf(t Target) *Handle {
 	if t == nil {
 		return nil
@@ -210,3 +202,14 @@ func (o *Op) Fadvise(t Target, off, n int64, advice int) *Op {
 func (o *Op) SyncFileRange(t Target, off, n int64, flags int) *Op {
 	return o.files(SyncFileRange, t, &Args{Offset: off, Len: n, Flags: uint32(flags)})
 }
+
+// Madvise prepares madvise(2) of the pages that b lies in: MADV_WILLNEED and so on.
+// It must begin at a page boundary. What throws contents away, such as
+// MADV_DONTNEED, is for memory of mmap(2), not for Go's.
+func (o *Op) Madvise(b []byte, advice int) *Op { return o.bytes(Madvise, nil, b, int64(advice)) }
+
+// Getdents prepares getdents64(2): the next entries of a directory, in no order, into
+// b, as package unix's ParseDirent reads them. The result is their length in bytes, 0
+// at the end. It goes on where the last one of the descriptor ended. EINVAL: the next
+// entry is longer than b.
+func (o *Op) Getdents(t Target, b []byte) *Op { return o.bytes(Getdents, t, b, 0) }

@@ -56,11 +56,17 @@ func fullDisk(e *env) {
 
 	// A copy, too, says how far it has come.
 	require.NoError(e, unix.Unlinkat(dir, "file", 0))
-	src, dst := e.register(e.createAt(dir, "hole"), nil), e.register(e.createAt(dir, "copy"), nil)
-	require.NoError(e, unix.Ftruncate(src.FD(), 200_000))
-	n, err := e.do(func(o *op.Op) *op.Op { return o.CopyFileRange(dst, 0, src, 0, 200_000) })
+	src, dst := e.register(e.createAt(dir, "src"), nil), e.register(e.createAt(dir, "dst"), nil)
+	data := pattern(0, 40<<10)
+	_, err := unix.Write(src.FD(), data)
+	require.NoError(e, err)
+	n, err := e.do(func(o *op.Op) *op.Op { return o.CopyFileRange(dst, 0, src, 0, len(data)) })
 	require.ErrorIs(e, err, syscall.ENOSPC)
-	require.Equal(e, 64<<10, n)
+	require.Equal(e, 24<<10, n)
+	got := make([]byte, len(data))
+	there, err := unix.Pread(dst.FD(), got, 0)
+	require.NoError(e, err)
+	requireSame(e, data[:n], got[:there])
 }
 
 // quotaVar tells a test that the descriptor 3 is a file whose owner has a quota.
