@@ -52,7 +52,9 @@ var opcodes = [op.NumCodes]int{
 	op.SyncFileRange: opSyncFileRange,
 	op.Work:          -1,
 
-	op.WaitID: opWaitid,
+	op.WaitID:    opWaitid,
+	op.FutexWait: opFutexWait,
+	op.FutexWake: opFutexWake,
 }
 
 // here is the file offset that means the descriptor's own position.
@@ -122,6 +124,8 @@ func (e *Engine) encode(q *sqe, s *slot, ud uint64) {
 		encodeNames(q, r)
 	case op.Ftruncate, op.Fallocate, op.Fadvise, op.SyncFileRange:
 		encodeRange(q, r)
+	case op.FutexWait, op.FutexWake:
+		q.fd, q.addr, q.off, q.addr3 = futexWord, address(r.Ptr), uint64(r.Off), futexAny
 	case op.WaitID:
 		q.len, q.off, q.file = unix.P_PIDFD, address(r.Exit().Info()), r.WaitOptions()
 	}

@@ -68,8 +68,13 @@ func New(o Options) (*Engine, error) {
 // Name returns "io_uring".
 func (e *Engine) Name() string { return "io_uring" }
 
-// Supports returns nil: what the kernel lacks is emulated.
-func (e *Engine) Supports(op.Code) error { return nil }
+// Supports returns nil if the kernel has c, or it can be emulated.
+func (e *Engine) Supports(c op.Code) error {
+	if e.native[c] {
+		return nil
+	}
+	return c.Unsupported()
+}
 
 // Native reports whether the ring executes c itself.
 func (e *Engine) Native(c op.Code) bool { return e.native[c] }
@@ -323,9 +328,15 @@ func (e *Engine) completeTagged(c *cqe) {
 	if c.res != -int32(unix.ENOENT) && c.res != -int32(unix.EALREADY) {
 		return
 	}
-	if s, _ := e.slots.find(c.userData &^ cancelTag); s != nil && s.o.Req().Code.Info().Way == op.ByReadiness {
+	if s, _ := e.slots.find(c.userData &^ cancelTag); s != nil && waits(s.o.Req().Code) {
 		e.again = append(e.again, c.userData&^cancelTag)
 	}
+}
+
+// waits reports whether an operation may wait for ever if nobody ends it.
+func waits(c op.Code) bool {
+	way := c.Info().Way
+	return way == op.ByReadiness || way == op.ByRing
 }
 
 // watchWaker waits for the next wake-up. A poll and not a read: reads of an

@@ -90,14 +90,18 @@ const (
 	opLinkat        = 39
 	opFtruncate     = 55
 	opWaitid        = 50
-	fsyncData       = 1 << 0 // IORING_FSYNC_DATASYNC
-	pollFirst       = 1 << 0 // IORING_RECVSEND_POLL_FIRST, 5.19
-	recvMulti       = 1 << 1 // IORING_RECV_MULTISHOT, 6.0
-	acceptMulti     = 1 << 0 // IORING_ACCEPT_MULTISHOT, 5.19
-	bufSelect       = 1 << 5 // IOSQE_BUFFER_SELECT
-	cqeBuffer       = 1 << 0 // IORING_CQE_F_BUFFER
-	cqeMore         = 1 << 1 // IORING_CQE_F_MORE
-	cqeNonEmpty     = 1 << 2 // IORING_CQE_F_SOCK_NONEMPTY, 5.19
+	opFutexWait     = 51
+	opFutexWake     = 52
+	futexWord       = 2         // FUTEX2_SIZE_U32, shared between processes
+	futexAny        = 1<<32 - 1 // FUTEX_BITSET_MATCH_ANY
+	fsyncData       = 1 << 0    // IORING_FSYNC_DATASYNC
+	pollFirst       = 1 << 0    // IORING_RECVSEND_POLL_FIRST, 5.19
+	recvMulti       = 1 << 1    // IORING_RECV_MULTISHOT, 6.0
+	acceptMulti     = 1 << 0    // IORING_ACCEPT_MULTISHOT, 5.19
+	bufSelect       = 1 << 5    // IOSQE_BUFFER_SELECT
+	cqeBuffer       = 1 << 0    // IORING_CQE_F_BUFFER
+	cqeMore         = 1 << 1    // IORING_CQE_F_MORE
+	cqeNonEmpty     = 1 << 2    // IORING_CQE_F_SOCK_NONEMPTY, 5.19
 )
 
 // Setup flags, with the kernel that brought them.

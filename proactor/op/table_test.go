@@ -68,7 +68,9 @@ func TestEveryCodeHasAVerb(t *testing.T) {
 		Work:          func(o *Op) { o.Work(func() {}) },
 		SyncFileRange: func(o *Op) { o.SyncFileRange(&h, 0, 1, 0) },
 
-		WaitID: func(o *Op) { o.WaitID(&h, new(Exit), 0) },
+		WaitID:    func(o *Op) { o.WaitID(&h, new(Exit), 0) },
+		FutexWait: func(o *Op) { o.FutexWait(new(uint32), 0) },
+		FutexWake: func(o *Op) { o.FutexWake(new(uint32), 1) },
 	}
 	for c := None + 1; c < NumCodes; c++ {
 		require.Contains(t, verbs, c, c.String())
