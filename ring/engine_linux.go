@@ -1,6 +1,8 @@
 package ring
 
 import (
+	"slices"
+
 	"github.com/seed-2ff0fea0/go-proactor/proactor/op"
 	"golang.org/x/sys/unix"
 )
@@ -19,6 +21,8 @@ type Engine struct {
 	pool         *op.Pool
 	bufs         bufRing // the pool's buffers, if the kernel takes them
 	memory       memory
+	door         door
+	messages     messages
 
 	retries  op.Retries
 	line     []uint32 // slots that wait for a submission entry, from lineHead on
@@ -35,7 +39,10 @@ type Engine struct {
 	heard    func(*cqe) // complete, bound once
 }
 
-var _ op.Engine = (*Engine)(nil)
+var (
+	_ op.Engine    = (*Engine)(nil)
+	_ op.PeerWaker = (*Engine)(nil)
+)
 
 // New sets a ring up, after a proof on another that rings work here. Any failure
 // is an *Error that names the likely cause, and leaves nothing behind.
@@ -44,12 +51,13 @@ func New(o Options) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Engine{native: native}
+	e := &Engine{native: native, door: door{fd: -1}}
 	e.slots.free = none
 	e.heard = e.complete
 	if e.flags, err = open(&e.r, &o, uint32(max(o.Entries, minEntries))); err != nil {
 		return nil, err
 	}
+	e.messages.off = e.flags&setupSubmitAll == 0 || slices.Contains(o.MaskCodes, op.None) // 5.18
 	e.canPollFirst = e.flags&(setupCoopTaskrun|setupDeferTaskrun) != 0
 	if e.flags&setupSingleIssuer != 0 { // 6.0; 5.15 forgets it, and the stream would be torn unnoticed
 		e.sendWhole = unix.MSG_WAITALL
@@ -124,7 +132,9 @@ func (e *Engine) Counters() op.Counters {
 
 // Close releases the ring, on the thread that it belongs to.
 func (e *Engine) Close() error {
+	e.FlushPeers(true)
 	e.workers.Close()
+	e.door.close()
 	e.r.close()
 	e.bufs.close()
 	e.waker.Close()
@@ -187,8 +197,7 @@ func (e *Engine) submit(i uint32) {
 func (e *Engine) entry() *sqe {
 	q := e.r.next()
 	if q == nil {
-		e.counters.Enters++
-		if e.r.enterNow() == nil {
+		if e.enterNow() == nil {
 			q = e.r.next()
 		}
 	}
@@ -316,13 +325,20 @@ func (e *Engine) finish(o *op.Op, res int32) {
 	e.done = append(e.done, op.Completion{Op: o, Ret: res})
 }
 
-// completeTagged takes the completion of a cancel or of the waker's poll. A
+// completeTagged takes the completion of a cancel, of the waker's poll, or of a message. A
 // cancel can find its target between two states (woken, not yet tried again):
 // then it is asked once more.
 func (e *Engine) completeTagged(c *cqe) {
 	if c.userData == wakeTag {
 		e.waker.Drain()
 		e.watchWaker()
+		return
+	}
+	switch uint32(c.userData) {
+	case messageIndex:
+		return
+	case missedIndex:
+		e.missed(c)
 		return
 	}
 	if c.res != -int32(unix.ENOENT) && c.res != -int32(unix.EALREADY) {

@@ -22,6 +22,7 @@ func TestGiouringAgrees(t *testing.T) {
 		opSyncFileRange: giouring.OpSyncFileRange, opFallocate: giouring.OpFallocate, opStatx: giouring.OpStatx,
 		opFadvise: giouring.OpFadvise, opOpenat2: giouring.OpOpenat2, opRenameat: giouring.OpRenameat,
 		opUnlinkat: giouring.OpUnlinkat, opMkdirat: giouring.OpMkdirat, opSymlinkat: giouring.OpSymlinkat, opLinkat: giouring.OpLinkat,
+		opMsgRing: giouring.OpMsgRing,
 	} {
 		require.Equal(t, theirs, ours)
 	}

@@ -89,6 +89,7 @@ const (
 	opSymlinkat     = 38
 	opLinkat        = 39
 	opFtruncate     = 55
+	opMsgRing       = 40
 	opWaitid        = 50
 	opFutexWait     = 51
 	opFutexWake     = 52
@@ -98,6 +99,7 @@ const (
 	pollFirst       = 1 << 0    // IORING_RECVSEND_POLL_FIRST, 5.19
 	recvMulti       = 1 << 1    // IORING_RECV_MULTISHOT, 6.0
 	acceptMulti     = 1 << 0    // IORING_ACCEPT_MULTISHOT, 5.19
+	skipSuccess     = 1 << 6    // IOSQE_CQE_SKIP_SUCCESS, 5.17
 	bufSelect       = 1 << 5    // IOSQE_BUFFER_SELECT
 	cqeBuffer       = 1 << 0    // IORING_CQE_F_BUFFER
 	cqeMore         = 1 << 1    // IORING_CQE_F_MORE
