@@ -64,7 +64,7 @@ func (l *Loop) letIn(r *op.Req, o *op.Op) bool {
 		return l.inbox.push(o)
 	}
 	s := r.Handle.State()
-	if r.Code == op.Close {
+	if r.Code == op.Close && !r.IfIdle() {
 		return (s.SealForClose() || r.Flags&op.Abortive != 0) && l.inbox.push(o)
 	}
 	if !s.Let() {
