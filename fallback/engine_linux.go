@@ -71,8 +71,8 @@ func events(o Options) int {
 // Name returns "epoll".
 func (e *Engine) Name() string { return "epoll" }
 
-// Supports returns nil: every operation of the table is emulated.
-func (e *Engine) Supports(op.Code) error { return nil }
+// Supports returns nil if c can be emulated, as nearly all of the table can.
+func (e *Engine) Supports(c op.Code) error { return c.Unsupported() }
 
 // Enter does nothing.
 func (e *Engine) Enter() error { return nil }
@@ -126,7 +126,7 @@ func (e *Engine) Start(o *op.Op) {
 	switch way := r.Code.Info().Way; {
 	case way == op.ByReadiness:
 		e.begin(o)
-	case way == op.Inline, r.Code == op.Close && !r.Handle.State().Kind.IsFile():
+	case way == op.Inline, way == op.ByRing, r.Code == op.Close && !r.Handle.State().Kind.IsFile():
 		e.finish(o, op.Attempt(o, &e.scratch, false))
 	case r.AtOnce():
 		e.finish(o, op.Attempt(o, &e.scratch, false))

@@ -11,6 +11,9 @@ import (
 func (l *Loop) admitClose(o *op.Op) {
 	r := o.Req()
 	h, s := r.Handle, r.Handle.State()
+	if r.IfIdle() && !l.mayDetach(o) {
+		return
+	}
 	s.Closers.Push(o)
 	if s.Shut {
 		if s.FD < 0 { // closed before this abort came
@@ -39,6 +42,25 @@ func (l *Loop) admitClose(o *op.Op) {
 		o = next
 	}
 	l.maybeShut(h)
+}
+
+// mayDetach judges a DetachIdle, which has come in as other operations do: either it is
+// a close from here on, or it is over.
+func (l *Loop) mayDetach(o *op.Op) bool {
+	s := o.Req().Handle.State()
+	s.Admitted++
+	status := int32(op.Closed)
+	if !l.closing && !s.Closing() {
+		if status = int32(op.Pending); s.Idle() {
+			if s.SealForClose() {
+				return true
+			}
+			status = int32(op.Closed) // another goroutine closes it at this moment
+		}
+	}
+	s.Loose.Push(o)
+	l.finish(o, status)
+	return false
 }
 
 // endAll ends everything that is under way on a handle that is closing.

@@ -259,11 +259,16 @@ func (c *Conn) Close(done func(error)) error {
 	return c.loop.closeHandle(c, done, c.loop.opts.linger)
 }
 
-// Move takes the connection to another loop: receives on this one end with
-// ErrClosed, queued sends are flushed, and done gets the connection anew, on the
-// other loop's goroutine; this Conn is closed then. Nothing received is lost:
-// what came before the end has its callbacks before that. If it fails the
-// connection is closed. It returns ErrClosed if it is already closing.
+// Move takes the connection to another loop: done gets it anew, on the other loop's
+// goroutine, and this Conn is closed then. A RecvEach under way ends with ErrClosed, and
+// nothing received is lost: what came before the end has its callbacks before done.
+//
+// With other operations under way, receives, sends, polls, it is refused: done gets
+// ErrPending on this loop's goroutine, and the connection goes on as if nobody had
+// asked. So move it when the callbacks of the last sends have run. What is submitted
+// between the call and the loop's look at it counts as under way, or ends with
+// ErrClosed. If Move fails with another error the connection is closed. It returns
+// ErrClosed if that is already closing.
 func (c *Conn) Move(to *Loop, done func(*Conn, error)) error {
 	if done == nil {
 		panic("proactor: Move without a callback")
@@ -284,7 +289,7 @@ func (c *Conn) Move(to *Loop, done func(*Conn, error)) error {
 			done(nil, err)
 		}
 	}}
-	_, err := c.loop.Submit(o.Detach(c))
+	_, err := c.loop.Submit(o.DetachIdle(c))
 	return err
 }
 

@@ -197,6 +197,7 @@ func (l *Loop) keepP() time.Duration {
 func (l *Loop) yield() {
 	l.publish()
 	l.stats.Yields++
+	l.flushPeers(false)
 	before := op.Now()
 	if l.engine.Bound() {
 		runtime.Gosched()
@@ -209,6 +210,13 @@ func (l *Loop) yield() {
 	}
 	l.now = op.Now()
 	l.yielded, l.alone = l.now, l.now-before < aYield
+}
+
+// flushPeers sends the wake-ups of PostTo that wait for the next submission.
+func (l *Loop) flushPeers(last bool) {
+	if l.peers != nil {
+		l.peers.FlushPeers(last)
+	}
 }
 
 // aYield is longer than a yield takes if no other goroutine had work to do.
@@ -247,6 +255,7 @@ func (l *Loop) leave() {
 	if l.engine.InFlight() == 0 {
 		_ = l.engine.Close()
 	} else {
+		l.flushPeers(true)
 		kept.Lock()
 		kept.loops = append(kept.loops, l)
 		kept.Unlock()
@@ -287,6 +296,7 @@ func (l *Loop) once(d time.Duration) (n int, err error) {
 		}
 	}()
 	n, err = l.turn(d)
+	l.flushPeers(false) // the next turn may be a while
 	whole = err == nil
 	return n, err
 }

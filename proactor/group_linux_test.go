@@ -122,38 +122,103 @@ func TestUnixConnectionsAreDealtOut(t *testing.T) {
 	require.NotSame(t, <-on, <-on)
 }
 
+// mover echoes, and moves its connection to another loop after some pieces.
+type mover struct {
+	c       *proactor.Conn
+	to      func(*proactor.Loop) *proactor.Loop
+	moves   *atomic.Int32
+	refused *atomic.Int32
+
+	pieces, out   int    // received; sends under way
+	moving, ended bool   // Move has been asked for; RecvEach is over
+	kept          []byte // came while it was
+}
+
+func (m *mover) serve(c *proactor.Conn) {
+	m.c, m.pieces, m.moving, m.ended = c, 0, false, false
+	m.sendKept()
+	_ = c.RecvEach(m.received)
+}
+
+func (m *mover) received(b *proactor.Buffer, err error) {
+	if m.ended = err != nil; m.ended {
+		m.maybeClose()
+		return
+	}
+	m.pieces++
+	if m.moving {
+		m.kept = append(m.kept, b.Bytes()...)
+		b.Release()
+		return
+	}
+	m.out++
+	_, _ = m.c.SendBuffer(b, m.sent)
+	if m.pieces == 5 {
+		m.move() // in vain: a send is under way
+	}
+}
+
+func (m *mover) sent(int, error) {
+	if m.out--; m.out == 0 && m.pieces >= 5 && !m.moving && !m.ended {
+		m.move()
+	}
+	m.maybeClose()
+}
+
+func (m *mover) sendKept() {
+	if len(m.kept) > 0 {
+		m.out++
+		_, _ = m.c.Send(m.kept, m.sent)
+		m.kept = nil
+	}
+}
+
+func (m *mover) maybeClose() {
+	if m.ended && !m.moving && m.out == 0 {
+		_ = m.c.Close(nil)
+	}
+}
+
+func (m *mover) move() {
+	m.moving = true
+	pending := m.out > 0
+	_ = m.c.Move(m.to(m.c.Loop()), func(c *proactor.Conn, err error) {
+		switch {
+		case pending && !errors.Is(err, proactor.ErrPending):
+			panic("moved with a send under way")
+		case pending:
+			m.refused.Add(1)
+			m.moving = false
+			m.sendKept()
+			if m.out == 0 && !m.ended {
+				m.move()
+			}
+			m.maybeClose()
+		case err == nil:
+			m.moves.Add(1)
+			m.serve(c)
+		}
+	})
+}
+
 // A connection is moved to and fro while its peer sends without a pause: no byte
 // is lost, doubled or out of order.
 func TestMoveUnderLoad(t *testing.T) {
 	var g *proactor.Group
-	var moves atomic.Int32
-	var serve func(c *proactor.Conn, err error)
+	var moves, refused atomic.Int32
 	ready := make(chan struct{})
-	serve = func(c *proactor.Conn, err error) {
-		if err != nil {
-			return
+	to := func(from *proactor.Loop) *proactor.Loop {
+		if from == g.Loops()[0] {
+			return g.Loops()[1]
 		}
-		<-ready
-		to := g.Loops()[0]
-		if c.Loop() == to {
-			to = g.Loops()[1]
-		}
-		pieces, moving := 0, false
-		_ = c.RecvEach(func(b *proactor.Buffer, err error) {
-			if b != nil {
-				_, _ = c.SendBuffer(b, nil)
-			}
-			if pieces++; err == nil && pieces == 5 && !moving {
-				moving = true
-				moves.Add(1)
-				_ = c.Move(to, serve)
-			}
-			if err != nil && !moving {
-				_ = c.Close(nil)
-			}
-		})
+		return g.Loops()[0]
 	}
-	g, addr, _ := group(t, proactor.GroupOptions{Loops: 2}, func(c *proactor.Conn, err error) { serve(c, err) })
+	g, addr, _ := group(t, proactor.GroupOptions{Loops: 2}, func(c *proactor.Conn, err error) {
+		if err == nil {
+			<-ready
+			(&mover{to: to, moves: &moves, refused: &refused}).serve(c)
+		}
+	})
 	close(ready)
 	var wg sync.WaitGroup
 	for range 4 {
@@ -162,6 +227,7 @@ func TestMoveUnderLoad(t *testing.T) {
 	}
 	wg.Wait()
 	require.Greater(t, moves.Load(), int32(20))
+	require.Greater(t, refused.Load(), int32(20))
 	_ = g
 }
 

@@ -15,7 +15,8 @@ import (
 // time, on the goroutine that is in Run. Package documentation has the contract.
 type Loop struct {
 	engine op.Engine
-	why    string // why this engine
+	peers  op.PeerWaker // the engine, if it can
+	why    string       // why this engine
 	opts   options
 	id     uint32
 
@@ -87,6 +88,7 @@ func New(opts ...Option) (*Loop, error) {
 	}
 	l := &Loop{engine: e, why: why, opts: o, id: loops.Add(1), done: make(chan struct{})}
 	l.pipes.Size = relayPiece
+	l.peers, _ = e.(op.PeerWaker)
 	l.mail.limit = o.maxPosts
 	l.calls.limit = o.maxCalls
 	return l, nil

@@ -34,6 +34,7 @@ var (
 	ErrTorn     = op.ErrTorn
 	ErrFull     = op.ErrFull
 	ErrInvalid  = op.ErrInvalid
+	ErrPending  = op.ErrPending
 )
 
 var (

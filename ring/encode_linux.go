@@ -66,7 +66,9 @@ var opcodes = [op.NumCodes]int{
 	op.Getdents:      -1,
 	op.CopyFileRange: -1,
 
-	op.WaitID: opWaitid,
+	op.WaitID:    opWaitid,
+	op.FutexWait: opFutexWait,
+	op.FutexWake: opFutexWake,
 }
 
 // here is the file offset that means the descriptor's own position.
@@ -142,6 +144,8 @@ func (e *Engine) encode(q *sqe, s *slot, ud uint64) {
 		q.fd, q.addr, q.len, q.opFlags = -1, address(r.Ptr), uint32(r.N), uint32(r.Off)
 	case op.Getxattr, op.Setxattr:
 		encodeAttribute(q, r)
+	case op.FutexWait, op.FutexWake:
+		q.fd, q.addr, q.off, q.addr3 = futexWord, address(r.Ptr), uint64(r.Off), futexAny
 	case op.WaitID:
 		q.len, q.off, q.file = unix.P_PIDFD, address(r.Exit().Info()), r.WaitOptions()
 	}

@@ -1,6 +1,8 @@
 package ring
 
 import (
+	"slices"
+
 	"github.com/seed-2ff0fea0/go-proactor/proactor/op"
 	"golang.org/x/sys/unix"
 )
@@ -21,6 +23,8 @@ type Engine struct {
 	pool         *op.Pool
 	bufs         bufRing // the pool's buffers, if the kernel takes them
 	memory       memory
+	door         door
+	messages     messages
 
 	retries  op.Retries
 	line     []uint32 // slots that wait for a submission entry, from lineHead on
@@ -37,7 +41,10 @@ type Engine struct {
 	heard    func(*cqe) // complete, bound once
 }
 
-var _ op.Engine = (*Engine)(nil)
+var (
+	_ op.Engine    = (*Engine)(nil)
+	_ op.PeerWaker = (*Engine)(nil)
+)
 
 // New sets a ring up, after a proof on another that rings work here. Any failure
 // is an *Error that names the likely cause, and leaves nothing behind.
@@ -46,12 +53,13 @@ func New(o Options) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Engine{native: native}
+	e := &Engine{native: native, door: door{fd: -1}}
 	e.slots.free = none
 	e.heard = e.complete
 	if e.flags, err = open(&e.r, &o, uint32(max(o.Entries, minEntries))); err != nil {
 		return nil, err
 	}
+	e.messages.off = e.flags&setupSubmitAll == 0 || slices.Contains(o.MaskCodes, op.None) // 5.18
 	e.canPollFirst = e.flags&(setupCoopTaskrun|setupDeferTaskrun) != 0
 	if e.flags&setupSingleIssuer != 0 { // 6.0; 5.15 forgets it, and the stream would be torn unnoticed
 		e.sendWhole = unix.MSG_WAITALL
@@ -71,8 +79,13 @@ func New(o Options) (*Engine, error) {
 // Name returns "io_uring".
 func (e *Engine) Name() string { return "io_uring" }
 
-// Supports returns nil: what the kernel lacks is emulated.
-func (e *Engine) Supports(op.Code) error { return nil }
+// Supports returns nil if the kernel has c, or it can be emulated.
+func (e *Engine) Supports(c op.Code) error {
+	if e.native[c] {
+		return nil
+	}
+	return c.Unsupported()
+}
 
 // Native reports whether the ring executes c itself.
 func (e *Engine) Native(c op.Code) bool { return e.native[c] }
@@ -127,7 +140,9 @@ func (e *Engine) Counters() op.Counters {
 
 // Close releases the ring, on the thread that it belongs to.
 func (e *Engine) Close() error {
+	e.FlushPeers(true)
 	e.workers.Close()
+	e.door.close()
 	e.r.close()
 	e.bufs.close()
 	e.waker.Close()
@@ -190,8 +205,7 @@ func (e *Engine) submit(i uint32) {
 func (e *Engine) entry() *sqe {
 	q := e.r.next()
 	if q == nil {
-		e.counters.Enters++
-		if e.r.enterNow() == nil {
+		if e.enterNow() == nil {
 			q = e.r.next()
 		}
 	}
@@ -324,7 +338,7 @@ func (e *Engine) finish(o *op.Op, res int32) {
 	e.done = append(e.done, op.Completion{Op: o, Ret: res})
 }
 
-// completeTagged takes the completion of a cancel or of the waker's poll. A
+// completeTagged takes the completion of a cancel, of the waker's poll, or of a message. A
 // cancel can find its target between two states (woken, not yet tried again):
 // then it is asked once more.
 func (e *Engine) completeTagged(c *cqe) {
@@ -333,12 +347,25 @@ func (e *Engine) completeTagged(c *cqe) {
 		e.watchWaker()
 		return
 	}
+	switch uint32(c.userData) {
+	case messageIndex:
+		return
+	case missedIndex:
+		e.missed(c)
+		return
+	}
 	if c.res != -int32(unix.ENOENT) && c.res != -int32(unix.EALREADY) {
 		return
 	}
-	if s, _ := e.slots.find(c.userData &^ cancelTag); s != nil && s.o.Req().Code.Info().Way == op.ByReadiness {
+	if s, _ := e.slots.find(c.userData &^ cancelTag); s != nil && waits(s.o.Req().Code) {
 		e.again = append(e.again, c.userData&^cancelTag)
 	}
+}
+
+// waits reports whether an operation may wait for ever if nobody ends it.
+func waits(c op.Code) bool {
+	way := c.Info().Way
+	return way == op.ByReadiness || way == op.ByRing
 }
 
 // watchWaker waits for the next wake-up. A poll and not a read: reads of an

@@ -13,7 +13,7 @@ type Options struct {
 
 	// The masks hide what the kernel has, so that a test can exercise the way of
 	// an older one: set-up flags, feature bits (man 2 io_uring_setup), and
-	// operations.
+	// operations; op.None stands for messages between rings.
 	MaskFlags    uint32
 	MaskFeatures uint32
 	MaskCodes    []op.Code

@@ -24,6 +24,7 @@ func TestGiouringAgrees(t *testing.T) {
 		opUnlinkat: giouring.OpUnlinkat, opMkdirat: giouring.OpMkdirat, opSymlinkat: giouring.OpSymlinkat, opLinkat: giouring.OpLinkat,
 		opMadvise: giouring.OpMadvise, opFsetxattr: giouring.OpFsetxattr, opSetxattr: giouring.OpSetxattr,
 		opFgetxattr: giouring.OpFgetxattr, opGetxattr: giouring.OpGetxattr,
+		opMsgRing: giouring.OpMsgRing,
 	} {
 		require.Equal(t, theirs, ours)
 	}

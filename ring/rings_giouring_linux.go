@@ -61,6 +61,8 @@ func (r *rings) enterWait(ns int64) error {
 // enterSoon leaves all waiting to enterWait.
 func (r *rings) enterSoon(int, int64) (bool, error) { return false, nil }
 
+func (r *rings) unsubmitted() uint32 { return r.g.SQReady() }
+
 func (r *rings) reap(limit uint32, f func(*cqe)) int {
 	n := uint32(0)
 	r.g.ForEachCQE(func(c *giouring.CompletionQueueEvent) {

@@ -155,6 +155,9 @@ func (r *rings) publish() uint32 {
 	return r.tail - atomic.LoadUint32(r.sqHead)
 }
 
+// unsubmitted returns how many prepared entries the kernel has not consumed.
+func (r *rings) unsubmitted() uint32 { return r.tail - atomic.LoadUint32(r.sqHead) }
+
 // reap passes at most limit completions to f and then gives their places back.
 func (r *rings) reap(limit uint32, f func(*cqe)) int {
 	head := *r.cqHead

@@ -74,6 +74,13 @@ func (t *slots) scratch(s *slot) *op.Scratch {
 const (
 	cancelTag = 1 << 63 // a cancel; the rest is its target
 	wakeTag   = 1<<63 | 1<<62 - 1
+
+	messageTag = 1<<63 | messageIndex // from another ring
+	missedTag  = 1<<63 | missedIndex  // to another ring, whose number is where generations are
+
+	// No slot has these indices.
+	messageIndex = 1<<32 - 2
+	missedIndex  = 1<<32 - 3
 )
 
 func (t *slots) userData(i uint32) uint64 { return uint64(t.all.At(i).gen)<<32 | uint64(i) }

@@ -95,18 +95,24 @@ const (
 	opSetxattr      = 42
 	opFgetxattr     = 43
 	opGetxattr      = 44
+	opMsgRing       = 40
 	opWaitid        = 50
-	fsyncData       = 1 << 0  // IORING_FSYNC_DATASYNC
-	pollFirst       = 1 << 0  // IORING_RECVSEND_POLL_FIRST, 5.19
-	recvMulti       = 1 << 1  // IORING_RECV_MULTISHOT, 6.0
-	acceptMulti     = 1 << 0  // IORING_ACCEPT_MULTISHOT, 5.19
-	zcReport        = 1 << 3  // IORING_SEND_ZC_REPORT_USAGE, 6.2
-	zcCopied        = 1 << 31 // IORING_NOTIF_USAGE_ZC_COPIED
-	cqeNotif        = 1 << 3  // IORING_CQE_F_NOTIF, 6.0
-	bufSelect       = 1 << 5  // IOSQE_BUFFER_SELECT
-	cqeBuffer       = 1 << 0  // IORING_CQE_F_BUFFER
-	cqeMore         = 1 << 1  // IORING_CQE_F_MORE
-	cqeNonEmpty     = 1 << 2  // IORING_CQE_F_SOCK_NONEMPTY, 5.19
+	opFutexWait     = 51
+	opFutexWake     = 52
+	futexWord       = 2         // FUTEX2_SIZE_U32, shared between processes
+	futexAny        = 1<<32 - 1 // FUTEX_BITSET_MATCH_ANY
+	skipSuccess     = 1 << 6    // IOSQE_CQE_SKIP_SUCCESS, 5.17
+	fsyncData       = 1 << 0    // IORING_FSYNC_DATASYNC
+	pollFirst       = 1 << 0    // IORING_RECVSEND_POLL_FIRST, 5.19
+	recvMulti       = 1 << 1    // IORING_RECV_MULTISHOT, 6.0
+	acceptMulti     = 1 << 0    // IORING_ACCEPT_MULTISHOT, 5.19
+	zcReport        = 1 << 3    // IORING_SEND_ZC_REPORT_USAGE, 6.2
+	zcCopied        = 1 << 31   // IORING_NOTIF_USAGE_ZC_COPIED
+	cqeNotif        = 1 << 3    // IORING_CQE_F_NOTIF, 6.0
+	bufSelect       = 1 << 5    // IOSQE_BUFFER_SELECT
+	cqeBuffer       = 1 << 0    // IORING_CQE_F_BUFFER
+	cqeMore         = 1 << 1    // IORING_CQE_F_MORE
+	cqeNonEmpty     = 1 << 2    // IORING_CQE_F_SOCK_NONEMPTY, 5.19
 )
 
 // Setup flags, with the kernel that brought them.

@@ -9,20 +9,21 @@ import (
 // Poll submits and reaps without waiting.
 func (e *Engine) Poll(done []op.Completion) ([]op.Completion, error) {
 	e.submitLine()
-	e.counters.Enters++
-	err := e.r.enterNow()
+	err := e.enterNow()
 	return e.reap(done), err
 }
 
 // Wait submits, and reaps when there is something or d is over.
 func (e *Engine) Wait(d, hold time.Duration, done []op.Completion) ([]op.Completion, error) {
 	e.submitLine()
+	e.FlushPeers(false) // the wait would hold their descriptors
 	d = e.retries.Limit(d)
 	var err error
 	if e.waker.Arm() && len(e.done) == 0 && d != 0 && len(e.cancels) == 0 && e.lineHead == len(e.line) && !e.unwatched {
 		e.counters.Enters++
 		e.counters.Waits++
 		err = e.wait(d, hold)
+		e.entered()
 	}
 	e.waker.Disarm()
 	return e.reap(done), err
@@ -70,8 +71,7 @@ func (e *Engine) reap(done []op.Completion) []op.Completion {
 	e.r.reap(sweep, e.heard)
 	for len(e.done) < sweep && e.r.overflowed() {
 		e.counters.Overflows++
-		e.counters.Enters++
-		if e.r.enterNow() != nil || e.r.reap(sweep, e.heard) == 0 {
+		if e.enterNow() != nil || e.r.reap(sweep, e.heard) == 0 {
 			break
 		}
 	}

@@ -185,6 +185,9 @@ func control(r *Req, block bool) int32 {
 		return pollNow(r)
 	case WaitID:
 		return waitNow(r)
+	case FutexWake:
+		const wake = 1 // FUTEX_WAKE
+		return call(block, unix.SYS_FUTEX, uintptr(r.Ptr), wake, uintptr(r.Off), 0, 0, 0)
 	case StatxAt, OpenAt2, UnlinkAt, RenameAt, MkdirAt, LinkAt, SymlinkAt:
 		return names(r, block)
 	case Ftruncate, Fallocate, Fadvise, SyncFileRange:

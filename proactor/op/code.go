@@ -1,6 +1,9 @@
 package op
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
 
 // Code names what an operation does. The zero Code is no operation.
 type Code uint8
@@ -62,6 +65,8 @@ const (
 	Tee
 	SendZC
 	WaitID
+	FutexWait
+	FutexWake
 
 	NumCodes // how many codes there are; not an operation
 )
@@ -88,6 +93,7 @@ const (
 	Inline                 // a system call that doesn't block
 	ByReadiness            // try, and after EAGAIN wait for the descriptor
 	ByWorker               // a blocking system call on a worker
+	ByRing                 // not at all: see Code.Unsupported
 )
 
 // Shape says how the loop reads the result of one attempt.
@@ -181,11 +187,22 @@ var table = [NumCodes]Info{
 	Tee:       {Name: "tee", Man: "tee(2)", Way: Inline},
 	SendZC:    {Name: "send_zc", Man: "io_uring_prep_send_zc(3)", Kernel: Version{6, 0}, Line: OutLine, Way: ByReadiness, Shape: Whole, Write: true, Handle: true},
 
-	WaitID: {Name: "waitid", Man: "waitid(2)", Kernel: Version{6, 7}, Line: InLine, Way: ByReadiness, Handle: true},
+	WaitID:    {Name: "waitid", Man: "waitid(2)", Kernel: Version{6, 7}, Line: InLine, Way: ByReadiness, Handle: true},
+	FutexWait: {Name: "futex wait", Man: "futex(2)", Kernel: Version{6, 7}, Way: ByRing},
+	FutexWake: {Name: "futex wake", Man: "futex(2)", Kernel: Version{6, 7}, Way: Inline},
 }
 
 // Info returns the table's row of c. It panics on a Code that isn't in the table.
 func (c Code) Info() *Info { return &table[c] }
+
+// Unsupported is what an engine that doesn't execute c by io_uring says of it: nil if
+// c is executed in another way, else an error that is errors.ErrUnsupported.
+func (c Code) Unsupported() error {
+	if i := c.Info(); i.Way == ByRing {
+		return fmt.Errorf("proactor: %s needs io_uring of Linux %v: %w", i.Name, i.Kernel, errors.ErrUnsupported)
+	}
+	return nil
+}
 
 func (c Code) String() string {
 	if c == None || c >= NumCodes {

@@ -18,8 +18,9 @@
 //
 // Of each: since which kernel io_uring executes it, and how it is executed on the
 // epoll engine, and on a ring whose kernel is older. What has no opcode (-) goes
-// that way on every ring. Every operation is there on every kernel; a message
-// socket's queued sends leave together by sendmmsg(2), on a ring too.
+// that way on every ring. Every operation is there on every kernel, but for the one that the
+// table says so of. A message socket's queued sends leave together by sendmmsg(2), on a
+// ring too.
 //
 //	operation         man page                  io_uring  elsewhere
 //	nop               io_uring_prep_nop(3)      5.1       a system call
@@ -74,6 +75,8 @@
 //	tee               tee(2)                    -         a system call
 //	send_zc           io_uring_prep_send_zc(3)  6.0       tried, then readiness
 //	waitid            waitid(2)                 6.7       tried, then readiness
+//	futex wait        futex(2)                  6.7       not at all: Loop.Supports tells
+//	futex wake        futex(2)                  6.7       a system call
 //
 // The table is generated: go test ./proactor/op -update.
 package op

@@ -35,6 +35,8 @@ func (i *Info) how(c Code) string {
 	switch {
 	case i.Way == ByLoop:
 		return "the loop itself"
+	case i.Way == ByRing:
+		return "not at all: Loop.Supports tells"
 	case i.Way == Inline:
 		return "a system call"
 	case i.Way == ByReadiness && c == Poll:

@@ -56,6 +56,17 @@ type Engine interface {
 	Close() error
 }
 
+// PeerWaker is what an Engine may be besides: one that ends the waits of others by
+// what it submits. The methods are called as Engine's are.
+type PeerWaker interface {
+	// WakePeer is to.Wake with the next submission. It reports false, and does
+	// nothing, if that can't be.
+	WakePeer(to Engine) bool
+	// FlushPeers submits what WakePeer has left to do, if it has; the last time it
+	// wakes by Wake, and there is no more WakePeer after that.
+	FlushPeers(last bool)
+}
+
 // Completion is the end of an attempt, or with More one of the results that a
 // multishot attempt has before its end.
 type Completion struct {

@@ -22,6 +22,8 @@ var (
 	ErrTorn = errors.New("proactor: an earlier send stopped part-way")
 	// ErrFull: a bounded queue of the library is full.
 	ErrFull = errors.New("proactor: queue full")
+	// ErrPending: operations are under way on a handle that was to be moved.
+	ErrPending = errors.New("proactor: operations are pending")
 	// ErrInvalid: a verb was given arguments that no system call could take.
 	ErrInvalid = errors.New("proactor: invalid argument")
 )
@@ -39,10 +41,11 @@ const (
 	NotFound
 	Torn
 	ShortWrite
+	Pending
 )
 
 var statuses = [...]error{
-	io.EOF, ErrCanceled, os.ErrDeadlineExceeded, net.ErrClosed, ErrNotFound, ErrTorn, io.ErrShortWrite,
+	io.EOF, ErrCanceled, os.ErrDeadlineExceeded, net.ErrClosed, ErrNotFound, ErrTorn, io.ErrShortWrite, ErrPending,
 }
 
 // System call errors are made once for each code and errno: a peer that resets

@@ -129,6 +129,19 @@ func (s *HandleState) Pending() bool {
 	return !s.In.Empty() || !s.Out.Empty() || !s.Loose.Empty() || s.Named > 0
 }
 
+// Idle reports whether nothing is under way but multishot operations.
+func (s *HandleState) Idle() bool {
+	if !s.Out.Empty() || !s.Loose.Empty() {
+		return false
+	}
+	for o := s.In.Head(); o != nil; o = o.req.Next {
+		if !o.req.Code.Info().Multi {
+			return false
+		}
+	}
+	return true
+}
+
 // Init makes h the handle of a descriptor.
 func (h *Handle) Init(fd int, k Kind, seek bool, loop uint32) {
 	h.s.FD, h.s.Kind, h.s.NoSeek, h.s.Loop = int32(fd), k, !seek, loop

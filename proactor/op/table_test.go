@@ -82,7 +82,9 @@ func TestEveryCodeHasAVerb(t *testing.T) {
 		Tee:           func(o *Op) { o.Tee(new(Pipe), new(Pipe), 1) },
 		SendZC:        func(o *Op) { o.SendZeroCopy(&h, nil) },
 
-		WaitID: func(o *Op) { o.WaitID(&h, new(Exit), 0) },
+		WaitID:    func(o *Op) { o.WaitID(&h, new(Exit), 0) },
+		FutexWait: func(o *Op) { o.FutexWait(new(uint32), 0) },
+		FutexWake: func(o *Op) { o.FutexWake(new(uint32), 1) },
 	}
 	for c := None + 1; c < NumCodes; c++ {
 		require.Contains(t, verbs, c, c.String())

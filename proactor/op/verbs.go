@@ -191,6 +191,21 @@ func (o *Op) Detach(t Target) *Op {
 	return o
 }
 
+// ifIdle, instead of the linger time of a Detach, marks one that may be refused.
+const ifIdle = -2
+
+// DetachIdle is Detach of a handle on which nothing is under way but multishot
+// operations. Otherwise it ends with ErrPending, and the handle stays as it was. Until
+// the loop has looked, other operations are still taken; those that come between end
+// with net.ErrClosed if the handle is detached.
+func (o *Op) DetachIdle(t Target) *Op {
+	o.Detach(t).req.Off = ifIdle
+	return o
+}
+
+// IfIdle reports whether r is a DetachIdle.
+func (r *Req) IfIdle() bool { return r.Flags&Detached != 0 && r.Off == ifIdle }
+
 // ReadAt prepares pread(2) of len(b) bytes at the offset. As with io.ReaderAt,
 // a short count comes with an error: io.EOF at the end of the file.
 func (o *Op) ReadAt(t Target, b []byte, off int64) *Op { return o.bytes(ReadAt, t, b, off) }

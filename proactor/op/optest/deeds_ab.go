@@ -29,7 +29,8 @@ func oneShots() (all []op.Code) {
 }
 
 // deeds returns for each code how to prepare an operation that completes by
-// itself and without an error, as often as wanted.
+// itself and without an error, as often as wanted. Codes that the engine doesn't
+// support are left out.
 func deeds(e *env) map[op.Code]deed {
 	e.Helper()
 	all := map[op.Code]deed{
@@ -45,7 +46,13 @@ func deeds(e *env) map[op.Code]deed {
 	socketDeeds(e, all)
 	fileDeeds(e, all)
 	processDeeds(e, all)
+	futexDeeds(e, all)
 	for _, c := range oneShots() {
+		if err := e.loop.Supports(c); err != nil {
+			e.Log("not tested here: ", err)
+			delete(all, c)
+			continue
+		}
 		require.Contains(e, all, c, "no test for %v: add one to deeds", c)
 	}
 	return all
@@ -150,6 +157,30 @@ func processDeeds(e *env, all map[op.Code]deed) {
 	all[op.WaitID] = func(o *op.Op) *op.Op { return o.WaitID(h, new(op.Exit), unix.WNOWAIT) }
 }
 
+func futexDeeds(e *env, all map[op.Code]deed) {
+	all[op.FutexWake] = func(o *op.Op) *op.Op { return o.FutexWake(new(uint32), 1) }
+	if e.loop.Supports(op.FutexWait) != nil {
+		return
+	}
+	word := new(uint32)
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() { // nothing tells when somebody waits
+		defer close(stopped)
+		tick := time.NewTicker(100 * time.Microsecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				_, _ = futexWakeNow(word, 1<<30)
+			case <-stop:
+				return
+			}
+		}
+	}()
+	e.Cleanup(func() { close(stop); <-stopped })
+	all[op.FutexWait] = func(o *op.Op) *op.Op { return o.FutexWait(word, 0) }
+}
+
 // onHandle is how to prepare each code that needs a handle, on a given one.
 var onHandle = map[op.Code]func(*op.Op, op.Target) *op.Op{
 	op.Accept:    (*op.Op).Accept,
@@ -210,7 +241,7 @@ func loopback(port int) netip.AddrPort {
 // stuckOp is an operation that stays pending until something ends it.
 type stuckOp struct {
 	name string
-	h    *op.Handle // nil for a timeout
+	h    *op.Handle // nil for a timeout and the like
 	deed deed
 }
 
@@ -255,6 +286,12 @@ func stuckOps(e *env) (all []stuckOp) {
 	add("splice out", from, func(o *op.Op) *op.Op { return o.SpliceOut(from, 0, e.filledPipe(8), 8) })
 	add("sendfile", sf, func(o *op.Op) *op.Op { return o.SendFile(sf, file, 0, 8) })
 	add("send_zc", zc, func(o *op.Op) *op.Op { return o.SendZeroCopy(zc, make([]byte, 8)) })
+	pid, _ := Child(e, 0)
+	process := e.pidfd(pid)
+	add("waitid", process, func(o *op.Op) *op.Op { return o.WaitID(process, new(op.Exit), 0) })
+	if e.loop.Supports(op.FutexWait) == nil {
+		add("futex wait", nil, func(o *op.Op) *op.Op { return o.FutexWait(new(uint32), 0) })
+	}
 	add("timeout", nil, func(o *op.Op) *op.Op { return o.Timeout(time.Hour) })
 	return all
 }

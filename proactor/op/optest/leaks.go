@@ -39,6 +39,9 @@ func Main(m *testing.M) {
 	if code := os.Getenv(childVariable); code != "" {
 		child(code)
 	}
+	if os.Getenv(futexVariable) != "" {
+		futexChild()
+	}
 	before := Descriptors()
 	code := m.Run()
 	if code == 0 {

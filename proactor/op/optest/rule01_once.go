@@ -36,6 +36,9 @@ func rule01EachCode(e *env) {
 	all := deeds(e)
 	var jobs []*job
 	for _, c := range oneShots() {
+		if all[c] == nil {
+			continue // not supported
+		}
 		j := newJob()
 		done := j.Done
 		j.Done = func(o *op.Op) { dispose(o); done(o) }
