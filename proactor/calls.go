@@ -15,13 +15,9 @@ type call struct {
 	op   op.Op
 	loop *Loop
 	next *call
-	n    func(int, error)
-	e    func(error)
-	from func(int, netip.AddrPort, error)
-	zc   func(int, bool, error)
-	u    func(uint64, error) // gets word
-	word uint64              // what an Event's operation reads or writes
-	msg  *op.Message         // once it has needed one
+	f    any         // the closure: one of the types that answer.to knows
+	word uint64      // what an Event's operation reads or writes
+	msg  *op.Message // once it has needed one
 	at   place
 
 	marks *marks // of the connection whose water it is part of
@@ -58,7 +54,7 @@ func (p *callPool) put(c *call) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.used--
-	c.n, c.e, c.from, c.zc, c.u, c.marks, c.bytes, c.at = nil, nil, nil, nil, nil, nil, 0, place{}
+	c.f, c.marks, c.bytes, c.at = nil, nil, 0, place{}
 	if c.msg != nil {
 		c.msg.Data = nil
 	}
@@ -71,40 +67,59 @@ func (p *callPool) count() int {
 	return p.used
 }
 
+// answer is what an operation came to, for closures of all types.
+type answer struct {
+	n      int
+	err    error
+	from   netip.AddrPort
+	copied bool
+	word   uint64
+}
+
 // done runs the closure. The call is free before that, so that the closure can
 // submit again within the limit.
 func (c *call) done(o *op.Op) {
-	n, err := o.Result()
-	err = c.at.explain(err)
-	fn, fe, ff, fz, fu, m, bytes, word := c.n, c.e, c.from, c.zc, c.u, c.marks, c.bytes, c.word
-	copied := fz != nil && o.Copied()
-	var from netip.AddrPort
-	if ff != nil {
-		from = c.msg.From()
+	a := answer{copied: o.Copied(), word: c.word}
+	a.n, a.err = o.Result()
+	a.err = c.at.explain(a.err)
+	f, m, bytes := c.f, c.marks, c.bytes
+	if _, ok := f.(func(int, netip.AddrPort, error)); ok {
+		a.from = c.msg.From()
 	}
 	c.loop.calls.put(c)
 	if m != nil {
 		m.sent(bytes)
 	}
-	switch {
-	case fn != nil:
-		c.loop.names(fn)
-		fn(n, err)
-	case fe != nil:
-		c.loop.names(fe)
-		fe(err)
-	case ff != nil:
-		c.loop.names(ff)
-		ff(n, from, err)
-	case fz != nil:
-		c.loop.names(fz)
-		fz(n, copied, err)
-	case fu != nil:
-		c.loop.names(fu)
-		if err != nil {
-			word = 0
+	c.loop.names(f)
+	a.to(f)
+}
+
+// to calls the closure, unless it is nil: nobody wants to know.
+func (a *answer) to(f any) {
+	switch f := f.(type) {
+	case func(int, error):
+		if f != nil {
+			f(a.n, a.err)
 		}
-		fu(word, err)
+	case func(error):
+		if f != nil {
+			f(a.err)
+		}
+	case func(int, netip.AddrPort, error):
+		if f != nil {
+			f(a.n, a.from, a.err)
+		}
+	case func(int, bool, error):
+		if f != nil {
+			f(a.n, a.copied, a.err)
+		}
+	case func(uint64, error):
+		if a.err != nil {
+			a.word = 0
+		}
+		if f != nil {
+			f(a.word, a.err)
+		}
 	}
 }
 

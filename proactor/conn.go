@@ -88,7 +88,7 @@ func (c *Conn) Recv(b []byte, done func(n int, err error)) (op.Ticket, error) {
 	if err != nil {
 		return op.Ticket{}, err
 	}
-	k.n = done
+	k.f = done
 	k.op.Recv(c, b)
 	return k.send(time.Duration(c.setting().recvTimeout.Load()))
 }
@@ -159,7 +159,7 @@ func (c *Conn) SendBuffer(b *op.Buffer, done func(n int, err error)) (op.Ticket,
 		b.Release()
 		return op.Ticket{}, err
 	}
-	k.n = done
+	k.f = done
 	k.op.SendBuffer(c, b)
 	t, err := c.send(k, b.Len())
 	if err != nil {
@@ -176,7 +176,7 @@ func (c *Conn) Send(b []byte, done func(n int, err error)) (op.Ticket, error) {
 	if err != nil {
 		return op.Ticket{}, err
 	}
-	k.n = done
+	k.f = done
 	k.op.Send(c, b)
 	return c.send(k, len(b))
 }
@@ -188,7 +188,7 @@ func (c *Conn) SendBuffers(v [][]byte, done func(n int, err error)) (op.Ticket, 
 	if err != nil {
 		return op.Ticket{}, err
 	}
-	k.n = done
+	k.f = done
 	k.op.Sendv(c, v)
 	return c.send(k, k.op.Req().Total())
 }
@@ -215,7 +215,7 @@ func (l *Loop) recvMsg(t op.Target, m *op.Message, done func(n int, err error), 
 	if err != nil {
 		return op.Ticket{}, err
 	}
-	k.n = func(n int, err error) {
+	k.f = func(n int, err error) {
 		defer m.Passed().Drop() // what a panic leaves, too
 		if done != nil {
 			done(n, err)
@@ -234,7 +234,7 @@ func (l *Loop) sendMsg(t op.Target, m *op.Message, done func(n int, err error), 
 	if err != nil {
 		return op.Ticket{}, err
 	}
-	k.n = done
+	k.f = done
 	k.op.SendMsg(t, m)
 	return k.send(d)
 }
@@ -246,7 +246,7 @@ func (c *Conn) CloseWrite(done func(error)) (op.Ticket, error) {
 	if err != nil {
 		return op.Ticket{}, err
 	}
-	k.e = done
+	k.f = done
 	k.op.Shutdown(c, syscall.SHUT_WR)
 	return k.send(0)
 }
@@ -311,7 +311,7 @@ func (l *Loop) closeHandle(t op.Target, done func(error), linger time.Duration) 
 
 func (l *Loop) closeHandleAt(t op.Target, done func(error), linger time.Duration, at place) error {
 	k, _ := l.calls.get(l, true)
-	k.e, k.at = done, at
+	k.f, k.at = done, at
 	k.op.Close(t, linger)
 	_, err := k.send(0)
 	return err
@@ -323,7 +323,7 @@ func (l *Loop) abortHandle(t op.Target, done func(error)) error {
 
 func (l *Loop) abortHandleAt(t op.Target, done func(error), at place) error {
 	k, _ := l.calls.get(l, true)
-	k.e, k.at = done, at
+	k.f, k.at = done, at
 	k.op.Abort(t)
 	_, err := k.send(0)
 	return err

@@ -36,7 +36,7 @@ func (d *Dialer) dialOne(l *Loop, to target, limit time.Duration, done func(*Con
 		_ = c.Abort(nil)
 		return op.Ticket{}, err
 	}
-	k.n = func(_ int, err error) {
+	k.f = func(_ int, err error) {
 		if err == nil {
 			done(c, nil)
 			return

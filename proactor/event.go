@@ -37,7 +37,7 @@ func (e *Event) Wait(done func(n uint64, err error)) (op.Ticket, error) {
 	if err != nil {
 		return op.Ticket{}, err
 	}
-	k.u = done
+	k.f = done
 	k.op.Recv(e, k.bytesOfWord())
 	return k.send(0)
 }
@@ -49,7 +49,7 @@ func (e *Event) Add(n uint64, done func(error)) (op.Ticket, error) {
 	if err != nil {
 		return op.Ticket{}, err
 	}
-	k.e, k.word = done, n
+	k.f, k.word = done, n
 	k.op.Send(e, k.bytesOfWord())
 	return k.send(0)
 }

@@ -68,7 +68,7 @@ func (d *Dialer) dialName(l *Loop, to target, limit time.Duration, done func(*Co
 	x.pace.Done = func(*op.Op) { x.next() }
 	ctx, stop := context.WithCancel(context.Background())
 	x.stop = stop
-	k.n = func(_ int, err error) { x.ended(err) }
+	k.f = func(_ int, err error) { x.ended(err) }
 	k.op.Timeout(limit)
 	if x.whole, err = k.send(0); err != nil {
 		stop()

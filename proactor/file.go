@@ -46,7 +46,7 @@ func (l *Loop) OpenFile(name string, flags int, mode uint32, done func(*File, er
 		return op.Ticket{}, err
 	}
 	k.at = place{verb: "open", name: name}
-	k.n = func(fd int, err error) {
+	k.f = func(fd int, err error) {
 		if err != nil {
 			done(nil, err)
 			return
@@ -91,7 +91,7 @@ func (f *File) ReadAt(b []byte, off int64, done func(n int, err error)) (op.Tick
 	if err != nil {
 		return op.Ticket{}, err
 	}
-	k.n, k.at = done, f.at("read")
+	k.f, k.at = done, f.at("read")
 	k.op.ReadAt(f, b, off)
 	return k.send(0)
 }
@@ -102,7 +102,7 @@ func (f *File) WriteAt(b []byte, off int64, done func(n int, err error)) (op.Tic
 	if err != nil {
 		return op.Ticket{}, err
 	}
-	k.n, k.at = done, f.at("write")
+	k.f, k.at = done, f.at("write")
 	k.op.WriteAt(f, b, off)
 	return k.send(0)
 }
@@ -115,7 +115,7 @@ func (f *File) ReadVec(v [][]byte, off int64, flags int, done func(n int, err er
 	if err != nil {
 		return op.Ticket{}, err
 	}
-	k.n, k.at = done, f.at("read")
+	k.f, k.at = done, f.at("read")
 	k.op.Preadv2(f, v, off, flags)
 	return k.send(0)
 }
@@ -129,7 +129,7 @@ func (f *File) WriteVec(v [][]byte, off int64, flags int, done func(n int, err e
 	if err != nil {
 		return op.Ticket{}, err
 	}
-	k.n, k.at = done, f.at("write")
+	k.f, k.at = done, f.at("write")
 	k.op.Pwritev2(f, v, off, flags)
 	return k.send(0)
 }
@@ -142,7 +142,7 @@ func (f *File) Sync(dataOnly bool, done func(error)) (op.Ticket, error) {
 	if err != nil {
 		return op.Ticket{}, err
 	}
-	k.e, k.at = done, f.at("sync")
+	k.f, k.at = done, f.at("sync")
 	if dataOnly {
 		k.op.Fdatasync(f)
 	} else {

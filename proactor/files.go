@@ -84,7 +84,7 @@ func (l *Loop) callAt(at place, prepare func(*op.Op), done func(error)) (op.Tick
 	if err != nil {
 		return op.Ticket{}, err
 	}
-	k.e, k.at = done, at
+	k.f, k.at = done, at
 	prepare(&k.op)
 	return k.send(0)
 }

@@ -31,7 +31,7 @@ func (ln *Listener) Accept(done func(*Conn, error)) (op.Ticket, error) {
 	if err != nil {
 		return op.Ticket{}, err
 	}
-	k.n = func(fd int, err error) { done(ln.conn(fd, err)) }
+	k.f = func(fd int, err error) { done(ln.conn(fd, err)) }
 	k.op.Accept(ln)
 	return k.send(0)
 }

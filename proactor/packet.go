@@ -122,7 +122,7 @@ func (c *PacketConn) RecvFrom(b []byte, done func(n int, from netip.AddrPort, er
 	if err != nil {
 		return op.Ticket{}, err
 	}
-	k.from = done
+	k.f = done
 	m := k.message()
 	m.Data = b
 	k.op.RecvMsg(c, m)
@@ -135,7 +135,7 @@ func (c *PacketConn) SendTo(b []byte, to netip.AddrPort, done func(n int, err er
 	if err != nil {
 		return op.Ticket{}, err
 	}
-	k.n = done
+	k.f = done
 	m := k.message()
 	m.Data = b
 	if err := m.To(to); err != nil {
@@ -152,7 +152,7 @@ func (c *PacketConn) Recv(b []byte, done func(n int, err error)) (op.Ticket, err
 	if err != nil {
 		return op.Ticket{}, err
 	}
-	k.n = done
+	k.f = done
 	k.op.Recv(c, b)
 	return k.send(0)
 }
@@ -163,7 +163,7 @@ func (c *PacketConn) Send(b []byte, done func(n int, err error)) (op.Ticket, err
 	if err != nil {
 		return op.Ticket{}, err
 	}
-	k.n = done
+	k.f = done
 	k.op.Send(c, b)
 	return k.send(0)
 }
@@ -188,7 +188,7 @@ func (c *PacketConn) SendMsgs(v []op.Message, done func(n int, err error)) (op.T
 	if err != nil {
 		return op.Ticket{}, err
 	}
-	k.n = done
+	k.f = done
 	k.op.SendMsgs(c, v)
 	return k.send(0)
 }
@@ -203,7 +203,7 @@ func (c *PacketConn) SendBuffer(b *op.Buffer, done func(n int, err error)) (op.T
 		b.Release()
 		return op.Ticket{}, err
 	}
-	k.n = done
+	k.f = done
 	k.op.SendBuffer(c, b)
 	t, err := k.send(0)
 	if err != nil {

@@ -18,7 +18,7 @@ func (c *Conn) SendFile(f *File, off int64, n int, done func(n int, err error)) 
 	if err != nil {
 		return op.Ticket{}, err
 	}
-	k.n = done
+	k.f = done
 	k.op.SendFile(c, f, off, n)
 	return k.send(time.Duration(c.setting().sendTimeout.Load()))
 }
@@ -31,7 +31,7 @@ func (c *Conn) SendZeroCopy(b []byte, done func(n int, copied bool, err error)) 
 	if err != nil {
 		return op.Ticket{}, err
 	}
-	k.zc = done
+	k.f = done
 	k.op.SendZeroCopy(c, b)
 	return c.send(k, len(b))
 }

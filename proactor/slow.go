@@ -69,7 +69,7 @@ func (l *Loop) named(each func(*op.Buffer, error)) func(*op.Buffer, error) {
 
 // names tells whose function the callback that runs is about to call.
 func (l *Loop) names(f any) {
-	if l.opts.slow != 0 {
+	if l.opts.slow != 0 && f != nil {
 		l.inner = f
 	}
 }

@@ -22,7 +22,7 @@ func (c *Conn) CloseRead(done func(error)) (op.Ticket, error) {
 	if err != nil {
 		return op.Ticket{}, err
 	}
-	k.e = done
+	k.f = done
 	k.op.Shutdown(c, syscall.SHUT_RD)
 	return k.send(0)
 }

@@ -19,7 +19,7 @@ func (l *Loop) After(d time.Duration, done func(error)) (Timer, error) {
 	if err != nil {
 		return Timer{}, err
 	}
-	k.e = done
+	k.f = done
 	k.op.Timeout(d)
 	t, err := k.send(0)
 	return Timer{l, t}, err

@@ -70,7 +70,7 @@ func (l *Loop) attributeIn(b []byte, at place, prepare func(*op.Op, []byte), don
 		return op.Ticket{}, err
 	}
 	k.at = at
-	k.n = func(n int, err error) {
+	k.f = func(n int, err error) {
 		if errors.Is(err, syscall.ERANGE) && len(b) < attributeSizeMax {
 			if _, err = l.attributeIn(make([]byte, attributeSizeMax), at, prepare, done); err == nil {
 				return
