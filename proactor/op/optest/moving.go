@@ -301,15 +301,18 @@ func zeroCopyAll(e *env) {
 	}
 }
 
-// unread is a zero-copy send whose data the kernel has and the peer's hasn't: nothing
-// has copied it. It reports whether there is such a thing here.
+// unreadSize fits into a socket's send queue, and not into what the peer takes unread.
+const unreadSize = 128 << 10
+
+// unread is a zero-copy send whose data are in the socket's queue, where nothing has
+// copied them yet, and a send behind it.
 func (e *env) unread(h *op.Handle) (j *job, behind *job) {
 	e.Helper()
-	require.NoError(e, unix.SetsockoptInt(h.FD(), unix.SOL_SOCKET, unix.SO_SNDBUF, 8<<20))
+	require.NoError(e, unix.SetsockoptInt(h.FD(), unix.SOL_SOCKET, unix.SO_SNDBUF, 200_000))
 	j, behind = newJob(), newJob()
 	e.onLoop(func() {
-		e.put(j.SendZeroCopy(h, pattern(0, 2<<20)))
-		e.put(behind.Send(h, pattern(2<<20, 100)))
+		e.put(j.SendZeroCopy(h, pattern(0, unreadSize)))
+		e.put(behind.Send(h, pattern(unreadSize, 100)))
 	})
 	return j, behind
 }
@@ -355,9 +358,9 @@ func zeroCopyBeside(e *env) {
 	if e.stats().Engine.ZeroCopies > 0 {
 		require.True(e, j.InFlight(), "the kernel still has the memory")
 	}
-	all := e.read(peer, 2<<20+100)
-	j.waitFor(e, 2<<20, nil)
-	requireSame(e, pattern(0, 2<<20+100), all)
+	all := e.read(peer, unreadSize+100)
+	j.waitFor(e, unreadSize, nil)
+	requireSame(e, pattern(0, unreadSize+100), all)
 }
 
 func zeroCopyAbort(e *env) {
@@ -368,7 +371,7 @@ func zeroCopyAbort(e *env) {
 	e.abort(h)
 	n, err := j.wait(e)
 	require.NoError(e, err, "its data had gone to the kernel")
-	require.Equal(e, 2<<20, n)
+	require.Equal(e, unreadSize, n)
 }
 
 func zeroCopyClose(e *env) {
@@ -377,7 +380,7 @@ func zeroCopyClose(e *env) {
 	j, behind := e.unread(h)
 	behind.waitFor(e, 100, nil)
 	require.NoError(e, l.Close())
-	j.waitFor(e, 2<<20, nil)
+	j.waitFor(e, unreadSize, nil)
 }
 
 // kernelPipe returns an empty pipe, which the test closes at its end if nothing else
