@@ -25,8 +25,11 @@ type Engine struct {
 	done     []op.Completion
 	inFlight int
 	counters op.Counters
-	limit    unix.Timespec // of a wait; here, so that it is on the heap
+	limit    timespec // of a wait; here, so that it is on the heap
 }
+
+// timespec is struct __kernel_timespec: 64 bits everywhere.
+type timespec struct{ sec, nsec int64 }
 
 var _ op.Engine = (*Engine)(nil)
 
@@ -209,7 +212,7 @@ func (e *Engine) Wait(d, _ time.Duration, done []op.Completion) ([]op.Completion
 func (e *Engine) wait(d time.Duration) (n uintptr, errno syscall.Errno) {
 	first, room := uintptr(unsafe.Pointer(&e.events[0])), uintptr(len(e.events))
 	if e.precise && d >= 0 {
-		e.limit = unix.NsecToTimespec(int64(d))
+		e.limit = timespec{int64(d) / 1e9, int64(d) % 1e9}
 		n, _, errno = syscall.Syscall6(unix.SYS_EPOLL_PWAIT2, uintptr(e.ep), first, room, uintptr(unsafe.Pointer(&e.limit)), 0, 0)
 		return n, errno
 	}
