@@ -40,6 +40,10 @@
 //	prepared   a verb (Recv, Send, ReadAt, ...) has been called; still yours
 //	in flight  from Submit until the final callback: the loop's, with its memory
 //
+// The operations of a [Chain] are in flight from [Loop.Chain] on, also those that wait
+// for the ones before them. A zero-copy send is in flight until the kernel needs its
+// memory no more.
+//
 // A multishot operation (AcceptEach, RecvEach) is in flight until its final
 // callback, too; those before it are marked More.
 //
@@ -52,7 +56,8 @@
 //     Submit.
 //  3. FIFO for each handle and direction: sends go out in the order submitted,
 //     receives are filled in that order; a one-shot behind a multishot waits for
-//     its final callback. No order is promised across handles or
+//     its final callback. The callback of a zero-copy send, which waits for the
+//     kernel to be done with the memory, can come behind those of later sends. No order is promised across handles or
 //     between file operations.
 //  4. Ownership. From Submit until the final callback the operation and its
 //     memory belong to the loop, also after Cancel, a deadline, or Close.

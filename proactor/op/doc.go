@@ -11,6 +11,7 @@
 //     runs on it, and a ring whose kernel lacks an opcode does.
 //   - message.go, control.go: what operations on messages take.
 //   - files.go, flagged.go, attributes.go, copy.go: what operations on files take.
+//   - moving.go, moving_linux.go: pipes, and operations that move data within the kernel.
 //   - workers_linux.go: the pool for calls that block.
 //   - op/optest: the conformance suite that every engine passes.
 //
