@@ -10,7 +10,7 @@ import (
 	"github.com/seed-2ff0fea0/go-proactor/proactor/op"
 )
 
-// SendFile sends n bytes of a file from the offset on, or with op.ToTheEnd all there is,
+// SendFile sends n bytes of a file from the offset on, or with ToTheEnd all there is,
 // behind what was submitted before (sendfile(2)). See op.Op.SendFile. The file must be of
 // the connection's loop.
 func (c *Conn) SendFile(f *File, off int64, n int, done func(n int, err error)) (op.Ticket, error) {

@@ -44,3 +44,6 @@ var (
 	_ Target = (*PacketConn)(nil)
 	_ Target = (*Event)(nil)
 )
+
+// ToTheEnd as the count of a SendFile means: up to the end of the file.
+const ToTheEnd = op.ToTheEnd
