@@ -40,7 +40,8 @@ func (s *Scratch) Vector(r *Req) []unix.Iovec {
 		if len(s.iov) == MaxVector || room == 0 {
 			break
 		}
-		b = b[skip:min(len(b), skip+room)]
+		b = b[skip:]
+		b = b[:min(len(b), room)] // not up to skip+room, which is beyond 32 bits
 		skip, room = 0, room-len(b)
 		v := unix.Iovec{Base: unsafe.SliceData(b)}
 		v.SetLen(len(b))
