@@ -280,11 +280,15 @@ func stuckOps(e *env) (all []stuckOp) {
 	add("sendmmsg", fullGram, func(o *op.Op) *op.Op {
 		return o.SendMsgs(fullGram, []op.Message{{Data: make([]byte, 8)}, {Data: make([]byte, 8)}})
 	})
-	into, from, sf, zc := pair(), full(), full(), full()
+	into, sf, zc := pair(), full(), full()
 	file, _ := e.tempFile(pattern(0, 100))
 	add("splice in", into, func(o *op.Op) *op.Op { return o.SpliceIn(into, 0, e.kernelPipe(), 8) })
-	add("splice out", from, func(o *op.Op) *op.Op { return o.SpliceOut(from, 0, e.filledPipe(8), 8) })
-	add("sendfile", sf, func(o *op.Op) *op.Op { return o.SendFile(sf, file, 0, 8) })
+	w, _ := e.pipe(false)
+	e.stuff(w)
+	add("splice out", w, func(o *op.Op) *op.Op { return o.SpliceOut(w, 0, e.filledPipe(8), 8) })
+	if !e.takesPages(sf, file) {
+		add("sendfile", sf, func(o *op.Op) *op.Op { return o.SendFile(sf, file, 0, 8) })
+	}
 	add("send_zc", zc, func(o *op.Op) *op.Op { return o.SendZeroCopy(zc, make([]byte, 8)) })
 	pid, _ := Child(e, 0)
 	process := e.pidfd(pid)

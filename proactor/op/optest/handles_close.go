@@ -111,7 +111,7 @@ func acceptEachEnds(e *env) {
 		require.NoError(e, s.Close(nil))
 	}
 	require.NoError(e, plain(e, ln.Close))
-	require.ErrorIs(e, await(e, a.errs), net.ErrClosed)
+	require.ErrorIs(e, await(e, a.errs).err, net.ErrClosed)
 	e.settle()
 	require.Empty(e, a.errs)
 	require.Empty(e, a.conns)

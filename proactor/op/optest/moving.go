@@ -139,11 +139,27 @@ func sendFileOfOthers(e *env) {
 	}
 }
 
+// takesPages reports whether a full unix socket takes pages of a file nevertheless, as
+// on kernels before 6.5: there no sendfile waits.
+func (e *env) takesPages(full, file *op.Handle) bool {
+	e.Helper()
+	off := int64(0)
+	for {
+		_, err := unix.Sendfile(full.FD(), file.FD(), &off, 1)
+		if err != unix.EINTR {
+			return err == nil
+		}
+	}
+}
+
 func sendFileAborted(e *env) {
 	e.start()
 	h, _ := e.pair()
 	e.stuff(h)
 	f, _ := e.tempFile(pattern(0, 100))
+	if e.takesPages(h, f) {
+		e.Skip("a full socket takes pages here")
+	}
 	under, inLine := newJob(), newJob()
 	e.put(under.SendFile(h, f, 0, 100))
 	e.put(inLine.SendFile(h, f, 0, 100))
