@@ -15,6 +15,7 @@ import (
 
 	"github.com/seed-2ff0fea0/go-proactor/proactor"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 )
 
 // patience is how long a test waits for an event that must come.
@@ -357,4 +358,36 @@ func TestAShutdownHeedsItsContextWhenACallbackBlocks(t *testing.T) {
 	require.Error(t, err)
 	close(free)
 	<-ran
+}
+
+// A connection can be idle, and closed for that, while a send to it is on its way to
+// the loop. If its peer takes nothing it is cut off: then it was not closed in order.
+func TestAShutdownCountsAConnectionOnce(t *testing.T) {
+	g, err := proactor.NewGroup(proactor.GroupOptions{Loops: 1})
+	require.NoError(t, err)
+	ran := make(chan error, 1)
+	go func() { ran <- g.Run(context.Background()) }()
+	l := g.Loops()[0]
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	require.NoError(t, err)
+	defer unix.Close(fds[1])
+	c, err := l.NewConn(fds[0])
+	require.NoError(t, err)
+	blocked, free := make(chan struct{}), make(chan struct{})
+	require.NoError(t, l.Post(func() { close(blocked); <-free }))
+	<-blocked
+	require.NoError(t, l.Post(func() { _, _ = c.Send(make([]byte, 8<<20), nil) }))
+	ctx, cancel := context.WithCancel(context.Background())
+	report := make(chan proactor.Report, 1)
+	go func() {
+		r, _ := g.Shutdown(ctx)
+		report <- r
+	}()
+	require.Eventually(t, func() bool { return l.Stats().Posts == 2 }, patience, time.Millisecond)
+	close(free) // the send, and then the look for idle connections
+	require.Eventually(t, c.State().Closing, patience, time.Millisecond)
+	cancel()
+	r := got(t, report)
+	require.Equal(t, []int{0, 1}, []int{r.Closed, r.Cut})
+	require.NoError(t, got(t, ran))
 }
