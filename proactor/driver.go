@@ -39,8 +39,29 @@ func (l *Loop) take() error {
 }
 
 // mine reports whether the caller is the loop's goroutine: no other runs on its
-// thread.
-func (l *Loop) mine() bool { return l.owner.Load() == threadID() }
+// thread. The answer holds only if the loop has not let go of the thread between
+// the two looks: another goroutine could have come to it.
+func (l *Loop) mine() bool {
+	shifts, owner := l.shifts.Load(), l.owner.Load()
+	return owner != 0 && owner == threadID() && l.shifts.Load() == shifts
+}
+
+// Inside reports whether the caller is on the loop's goroutine, in a callback for
+// example: what blocks there until the loop has done something blocks for ever. It
+// is for adapters that block. Any goroutine may call it.
+func (l *Loop) Inside() bool { return l.mine() }
+
+// disown is to be called before the goroutine's lock on its thread is let go of.
+func (l *Loop) disown() {
+	l.shifts.Add(1)
+	l.owner.Store(0)
+}
+
+// YieldSoon says, in a callback, that goroutines have become runnable which the
+// callback has woken: the loop lets them run when it is through with the callbacks
+// of this turn, and doesn't keep their processor, or go to sleep, first. What they
+// submit then leaves as one batch.
+func (l *Loop) YieldSoon() { l.woke = true }
 
 // enter locks the goroutine to its thread and the engine to both.
 func (l *Loop) enter() error {
@@ -97,7 +118,7 @@ const (
 func (l *Loop) turn(d time.Duration) (n int, err error) {
 	l.inTurn = true
 	l.now = op.Now()
-	if l.now-l.yielded > l.yieldEvery {
+	if l.woke || l.now-l.yielded > l.yieldEvery {
 		l.yield()
 	}
 	if l.sealing.Load() && !l.closing {
@@ -196,12 +217,13 @@ func (l *Loop) keepP() time.Duration {
 
 func (l *Loop) yield() {
 	l.publish()
+	l.woke = false
 	l.stats.Yields++
 	before := op.Now()
 	if l.engine.Bound() {
 		runtime.Gosched()
 	} else {
-		l.owner.Store(0) // others may have the thread meanwhile
+		l.disown() // others may have the thread meanwhile
 		runtime.UnlockOSThread()
 		runtime.Gosched()
 		runtime.LockOSThread()
@@ -241,7 +263,7 @@ var kept struct {
 
 // leave releases the engine and gives the thread back.
 func (l *Loop) leave() {
-	l.owner.Store(0)
+	l.disown()
 	l.publish()
 	if l.engine.InFlight() == 0 {
 		_ = l.engine.Close()

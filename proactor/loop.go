@@ -26,6 +26,7 @@ type Loop struct {
 	giveUp   atomic.Bool // the close has no patience left
 	state    atomic.Uint32
 	owner    atomic.Int64  // the thread of the loop's goroutine, 0 if none
+	shifts   atomic.Uint64 // times that the goroutine has let go of a thread
 	done     chan struct{} // closed when the engine has been released
 	left     sync.Mutex    // held by who runs the callbacks that a panic left
 
@@ -44,6 +45,7 @@ type Loop struct {
 	yielded    int64 // when the scheduler last had its turn
 	yieldEvery int64
 	alone      bool // nobody else wanted the P then
+	woke       bool // a callback has woken goroutines: YieldSoon
 	timers     deadlines
 	loose      op.List // under way, without a handle
 	due        dueQueue
@@ -199,7 +201,7 @@ func (l *Loop) runLeft() {
 	l.owner.Store(threadID())
 	l.inTurn = true
 	defer func() {
-		l.owner.Store(0)
+		l.disown()
 		l.publish()
 	}()
 	for l.callbacks() > 0 {

@@ -27,6 +27,9 @@ type HandleState struct {
 
 	// Torn is set when a send stopped part-way: what is behind it fails.
 	Torn bool
+	// Resumes is set if whoever sends knows how far it came and goes on there: then
+	// a send that stopped part-way tears nothing. It is set before the first send.
+	Resumes bool
 	// NoSeek is set if the descriptor has no offsets: pipes, sockets, terminals.
 	NoSeek bool
 	// Unix is set for unix sockets.
