@@ -68,7 +68,7 @@ func (l *Loop) enter() error {
 	runtime.LockOSThread()
 	if err := l.engine.Enter(); err != nil {
 		runtime.UnlockOSThread()
-		l.broken = true
+		l.broken, l.abandoned = true, true
 		l.now = op.Now()
 		l.beginClose() // all that was submitted ends; Close runs the callbacks
 		l.state.Store(ended)
@@ -240,9 +240,13 @@ const aYield = int64(100 * time.Microsecond)
 // engine has failed.
 func (l *Loop) abandon() {
 	l.sealing.Store(true)
+	l.abandoned = true
 	if !l.closing {
 		l.now = op.Now()
 		l.beginClose()
+	}
+	for _, h := range l.handlesNow() {
+		l.maybeShut(h)
 	}
 	for !l.kernelDone() && !l.giveUp.Load() {
 		batch, err := l.engine.Wait(-1, 0, l.batch[:0])

@@ -60,6 +60,7 @@ type Loop struct {
 	paused     []*acceptor  // wait for a free descriptor
 	closing    bool
 	broken     bool // the engine never came up
+	abandoned  bool // no callback runs any more, and nobody's use is waited for
 	inTurn     bool
 	inner      any // the function behind the callback that runs, for WithSlowCallback
 	stats      Stats
@@ -260,6 +261,13 @@ func (l *Loop) sealHandles() []*op.Handle {
 	l.hmu.Lock()
 	defer l.hmu.Unlock()
 	l.hsealed = true
+	return l.allHandles()
+}
+
+// handlesNow returns the handles there are.
+func (l *Loop) handlesNow() []*op.Handle {
+	l.hmu.Lock()
+	defer l.hmu.Unlock()
 	return l.allHandles()
 }
 

@@ -112,7 +112,7 @@ func (c *Conn) Read(b []byte) (int, error) {
 func (c *Conn) read(b []byte) (int, error) {
 	c.rd.turn.Lock()
 	defer c.rd.turn.Unlock()
-	if c.users.isClosed() {
+	if c.gate.isClosed() {
 		return 0, net.ErrClosed
 	}
 	if len(b) == 0 {

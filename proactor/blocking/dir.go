@@ -67,14 +67,17 @@ func (f *File) readDir(n int) (all []fs.DirEntry, err error) {
 // openDir makes an os.File of the directory. It shares the kernel's position, which
 // nobody else uses.
 func (f *File) openDir() error {
-	if f.users.enter() != nil {
+	switch {
+	case f.gate.isClosed():
 		return os.ErrClosed
-	}
-	defer f.users.leave()
-	if f.dir.file != nil {
+	case f.dir.file != nil:
 		return nil
 	}
-	fd, err := duplicate(f.f.FD())
+	var fd int
+	var err error
+	if e := f.gate.use(func() { fd, err = duplicate(f.f.FD()) }); e != nil {
+		return e
+	}
 	if err == nil {
 		f.dir.file = os.NewFile(uintptr(fd), f.name)
 	}

@@ -28,11 +28,12 @@ type endpoint struct {
 	local   net.Addr
 	remote  net.Addr // nil if it has none
 	rd, wr  side
-	users   users
+	gate    gate
 }
 
 func (e *endpoint) init(n *Net, s socket, network string) {
 	e.net, e.sock, e.network = n, s, network
+	e.gate.loop, e.gate.state = n.loop, s.State()
 	e.local, e.remote = s.LocalAddr(), s.RemoteAddr()
 	s.State().Resumes = true // Write goes on itself where a send has stopped
 }
@@ -55,7 +56,7 @@ func (e *endpoint) SetReadDeadline(t time.Time) error { return e.setDeadline(t, 
 func (e *endpoint) SetWriteDeadline(t time.Time) error { return e.setDeadline(t, &e.wr) }
 
 func (e *endpoint) setDeadline(t time.Time, sides ...*side) error {
-	if e.users.isClosed() {
+	if e.gate.isClosed() {
 		return &net.OpError{Op: "set", Net: e.network, Addr: e.local, Err: net.ErrClosed}
 	}
 	to := when(t)
@@ -69,7 +70,7 @@ func (e *endpoint) setDeadline(t time.Time, sides ...*side) error {
 // was written is the kernel's and is still sent. Called in a callback of the loop it
 // doesn't wait until the descriptor is closed.
 func (e *endpoint) Close() error {
-	err := e.users.close()
+	err := e.gate.close()
 	if err == nil {
 		err = e.net.abort(e.sock)
 	}
@@ -112,17 +113,17 @@ func (e *endpoint) opError(what string, err error) error {
 
 // now executes the waiter's operation at once, if the kernel doesn't have to wait.
 func (e *endpoint) now(w *waiter) (n int, done bool, err error) {
-	if err := e.users.enter(); err != nil {
+	if err := e.net.loop.Use(e.gate.state); err != nil {
 		return 0, true, err
 	}
-	defer e.users.leave()
+	defer e.net.loop.Unuse(e.gate.state)
 	return w.try()
 }
 
 // SyscallConn returns access to the descriptor. Its Read and Write wait, by the loop,
 // while the function returns false, and have the deadlines of the connection's.
 func (e *endpoint) SyscallConn() (syscall.RawConn, error) {
-	if e.users.isClosed() {
+	if e.gate.isClosed() {
 		return nil, net.ErrClosed
 	}
 	return rawConn{e}, nil
@@ -140,12 +141,7 @@ func (r rawConn) Control(f func(fd uintptr)) error {
 }
 
 func (e *endpoint) control(f func(fd uintptr)) error {
-	if err := e.users.enter(); err != nil {
-		return err
-	}
-	defer e.users.leave()
-	f(uintptr(e.sock.FD()))
-	return nil
+	return e.gate.use(func() { f(uintptr(e.sock.FD())) })
 }
 
 // Read calls f again each time that there is something to read, until it returns true.

@@ -24,7 +24,7 @@ type File struct {
 	append bool
 	stream bool // it has no offsets
 	rd, wr side // of a stream
-	users  users
+	gate   gate
 
 	mu  sync.Mutex // held while Read and Write move the position
 	pos int64
@@ -75,7 +75,10 @@ func (n *Net) open(name string, flags int, perm fs.FileMode) (*File, error) {
 		op.CloseFD(fd)
 		return nil, err
 	}
-	return &File{net: n, f: f, name: name, append: flags&os.O_APPEND != 0, stream: !f.State().Kind.IsFile()}, nil
+	k := &File{net: n, f: f, name: name, append: flags&os.O_APPEND != 0, stream: !f.State().Kind.IsFile()}
+	k.gate.loop, k.gate.state = n.loop, f.State()
+	f.State().Resumes = true // as for connections
+	return k, nil
 }
 
 // modeBits is a mode as system calls take it.
@@ -94,7 +97,7 @@ func (f *File) Name() string { return f.name }
 
 // do executes the waiter's operation on the file, prepared.
 func (f *File) do(w *waiter) (int, error) {
-	if f.users.isClosed() {
+	if f.gate.isClosed() {
 		return 0, os.ErrClosed
 	}
 	return w.submit()
@@ -189,7 +192,7 @@ func (f *File) Seek(offset int64, whence int) (int64, error) {
 
 func (f *File) seek(offset int64, whence int) (int64, error) {
 	switch {
-	case f.users.isClosed():
+	case f.gate.isClosed():
 		return 0, os.ErrClosed
 	case f.stream:
 		return 0, syscall.ESPIPE
@@ -284,7 +287,7 @@ func (f *File) Truncate(size int64) error {
 
 // verb waits for the callback of a verb of the loop.
 func (f *File) verb(verb func(done func(error)) error) error {
-	if f.users.isClosed() {
+	if f.gate.isClosed() {
 		return os.ErrClosed
 	}
 	return f.net.verb(verb)
@@ -310,7 +313,7 @@ func (n *Net) verb(verb func(done func(error)) error) (err error) {
 // Close closes the file, when the operations that are under way have ended; reads and
 // writes of a stream are cancelled.
 func (f *File) Close() error {
-	err := f.users.close()
+	err := f.gate.close()
 	if err == nil {
 		if f.net.loop.Inside() {
 			go f.dir.close() // a ReadDir may be waiting for the loop
@@ -328,7 +331,7 @@ func (f *File) Close() error {
 
 // SyscallConn returns access to the descriptor: only by Control.
 func (f *File) SyscallConn() (syscall.RawConn, error) {
-	if f.users.isClosed() {
+	if f.gate.isClosed() {
 		return nil, os.ErrClosed
 	}
 	return rawFile{f}, nil
@@ -338,12 +341,7 @@ type rawFile struct{ f *File }
 
 // Control calls f with the descriptor, which stays open meanwhile.
 func (r rawFile) Control(f func(fd uintptr)) error {
-	if r.f.users.enter() != nil {
-		return r.f.pathError("SyscallConn", os.ErrClosed)
-	}
-	defer r.f.users.leave()
-	f(uintptr(r.f.f.FD()))
-	return nil
+	return r.f.pathError("SyscallConn", r.f.gate.use(func() { f(uintptr(r.f.f.FD())) }))
 }
 
 // Read returns errors.ErrUnsupported.
@@ -371,7 +369,7 @@ func (f *File) SetWriteDeadline(t time.Time) error { return f.setDeadline(t, &f.
 
 func (f *File) setDeadline(t time.Time, sides ...*side) error {
 	switch {
-	case f.users.isClosed():
+	case f.gate.isClosed():
 		return f.pathError("set deadline", os.ErrClosed)
 	case !f.stream:
 		return f.pathError("set deadline", os.ErrNoDeadline)
@@ -386,7 +384,7 @@ func (f *File) setDeadline(t time.Time, sides ...*side) error {
 func (f *File) readStream(b []byte) (int, error) {
 	f.rd.turn.Lock()
 	defer f.rd.turn.Unlock()
-	if len(b) == 0 && !f.users.isClosed() {
+	if len(b) == 0 && !f.gate.isClosed() {
 		return 0, nil
 	}
 	w := f.net.waiter()

@@ -15,7 +15,7 @@ type Listener struct {
 	ln      *proactor.Listener
 	network string
 	acc     side
-	users   users
+	gate    gate
 }
 
 var (
@@ -47,7 +47,7 @@ func (n *Net) ListenWith(c *proactor.ListenConfig, network, address string) (*Li
 	if err != nil {
 		return nil, listenError(network, address, err)
 	}
-	return &Listener{net: n, ln: ln, network: network}, nil
+	return &Listener{net: n, ln: ln, network: network, gate: gate{loop: n.loop, state: ln.State()}}, nil
 }
 
 func listenError(network, address string, err error) error {
@@ -90,7 +90,7 @@ func (l *Listener) accept() (*proactor.Conn, error) {
 // Close stops listening: an Accept that waits returns with net.ErrClosed. A unix
 // socket's file is removed.
 func (l *Listener) Close() error {
-	err := l.users.close()
+	err := l.gate.close()
 	if err == nil {
 		err = l.net.closing(l.ln.Close)
 	}
@@ -103,7 +103,7 @@ func (l *Listener) Addr() net.Addr { return l.ln.Addr() }
 // SetDeadline sets the deadline of Accept, also of one that waits already. A zero t is
 // none.
 func (l *Listener) SetDeadline(t time.Time) error {
-	if l.users.isClosed() {
+	if l.gate.isClosed() {
 		return &net.OpError{Op: "set", Net: l.network, Addr: l.Addr(), Err: net.ErrClosed}
 	}
 	l.acc.setDeadline(l.net, when(t))
@@ -112,7 +112,7 @@ func (l *Listener) SetDeadline(t time.Time) error {
 
 // SyscallConn returns access to the descriptor: only by Control.
 func (l *Listener) SyscallConn() (syscall.RawConn, error) {
-	if l.users.isClosed() {
+	if l.gate.isClosed() {
 		return nil, net.ErrClosed
 	}
 	return rawListener{l}, nil
@@ -122,12 +122,7 @@ type rawListener struct{ l *Listener }
 
 // Control calls f with the descriptor, which stays open meanwhile.
 func (r rawListener) Control(f func(fd uintptr)) error {
-	if err := r.l.users.enter(); err != nil {
-		return r.l.opError("raw-control", err)
-	}
-	defer r.l.users.leave()
-	f(uintptr(r.l.ln.FD()))
-	return nil
+	return r.l.opError("raw-control", r.l.gate.use(func() { f(uintptr(r.l.ln.FD())) }))
 }
 
 // Read returns syscall.EINVAL.

@@ -76,7 +76,7 @@ func unmap(ap netip.AddrPort) netip.AddrPort {
 
 // Read is ReadFrom for those who know the sender. An empty b doesn't wait.
 func (c *PacketConn) Read(b []byte) (int, error) {
-	if len(b) == 0 && !c.users.isClosed() {
+	if len(b) == 0 && !c.gate.isClosed() {
 		return 0, nil
 	}
 	n, _, err := c.readFrom(b, "read")

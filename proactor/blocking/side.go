@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/seed-2ff0fea0/go-proactor/proactor"
 	"github.com/seed-2ff0fea0/go-proactor/proactor/op"
 )
 
@@ -95,51 +96,31 @@ func (s *side) submit(w *waiter) error {
 	return err
 }
 
-// users counts those who use the number of a descriptor themselves, so that nobody
-// closes it meanwhile. The number could then be another's.
-type users struct {
-	state atomic.Int64  // twice their count, plus one when it is closed
-	last  chan struct{} // closed by the last one after that
-	once  sync.Once
+// gate is the way to the number of a descriptor, which the loop mustn't close
+// meanwhile: it could then be another's.
+type gate struct {
+	loop   *proactor.Loop
+	state  *op.HandleState
+	closed atomic.Bool // by Close of this package
 }
 
-const closedBit = 1
+// isClosed reports whether it is closed, or is being closed with its loop.
+func (g *gate) isClosed() bool { return g.closed.Load() || g.state.Closing() }
 
-// enter returns net.ErrClosed if it is closed; otherwise leave must follow.
-func (u *users) enter() error {
-	for {
-		s := u.state.Load()
-		if s&closedBit != 0 {
-			return net.ErrClosed
-		}
-		if u.state.CompareAndSwap(s, s+2) {
-			return nil
-		}
+// use calls f, which mustn't block the loop; net.ErrClosed if it is closed.
+func (g *gate) use(f func()) error {
+	if err := g.loop.Use(g.state); err != nil {
+		return err
 	}
-}
-
-func (u *users) leave() {
-	if u.state.Add(-2) == closedBit {
-		close(u.gone())
-	}
-}
-
-func (u *users) isClosed() bool { return u.state.Load()&closedBit != 0 }
-
-// close keeps others out and waits for those who are in. It returns net.ErrClosed if
-// it is closed already.
-func (u *users) close() error {
-	s := u.state.Or(closedBit)
-	if s&closedBit != 0 {
-		return net.ErrClosed
-	}
-	if s != 0 {
-		<-u.gone()
-	}
+	defer g.loop.Unuse(g.state)
+	f()
 	return nil
 }
 
-func (u *users) gone() chan struct{} {
-	u.once.Do(func() { u.last = make(chan struct{}) })
-	return u.last
+// close marks it as closed: net.ErrClosed if it is already.
+func (g *gate) close() error {
+	if g.closed.Swap(true) {
+		return net.ErrClosed
+	}
+	return nil
 }
