@@ -93,7 +93,7 @@ func (n *Net) conn(c *proactor.Conn, network string) *Conn {
 	k.init(n, c, network)
 	if k.remote == nil { // it is gone already, or has no name; callers want an address
 		if k.remote = net.Addr(&net.TCPAddr{}); c.State().Unix {
-			k.remote = &net.UnixAddr{Net: network}
+			k.remote = &net.UnixAddr{Net: network, Name: "@"}
 		}
 	}
 	return k
@@ -225,12 +225,20 @@ func (c *Conn) SetLinger(sec int) error {
 
 // SetReadBuffer sets the size of the kernel's receive buffer in bytes (SO_RCVBUF).
 func (c *Conn) SetReadBuffer(bytes int) error {
-	return c.set(func() error { return c.c.SetReadBuffer(bytes) })
+	return c.setBuffer(func() error { return c.c.SetReadBuffer(bytes) })
 }
 
 // SetWriteBuffer sets the size of the kernel's send buffer in bytes (SO_SNDBUF).
 func (c *Conn) SetWriteBuffer(bytes int) error {
-	return c.set(func() error { return c.c.SetWriteBuffer(bytes) })
+	return c.setBuffer(func() error { return c.c.SetWriteBuffer(bytes) })
+}
+
+func (c *Conn) setBuffer(option func() error) error {
+	err := c.set(option)
+	if e, ok := err.(*net.OpError); ok { // as package net has it
+		e.Source, e.Addr = nil, c.local
+	}
+	return err
 }
 
 func (c *Conn) set(option func() error) error {
@@ -238,8 +246,5 @@ func (c *Conn) set(option func() error) error {
 	if e := c.control(func(uintptr) { err = option() }); e != nil {
 		err = e
 	}
-	if err != nil {
-		err = &net.OpError{Op: "set", Net: c.network, Addr: c.local, Err: err}
-	}
-	return err
+	return c.opError("set", err)
 }

@@ -43,7 +43,7 @@ func (d *directory) close() {
 func (f *File) ReadDir(n int) ([]fs.DirEntry, error) {
 	all, err := f.readDir(n)
 	if err != nil && err != io.EOF {
-		err = f.pathError("readdir", err)
+		err = f.pathError("readdirent", err)
 	}
 	for i, e := range all {
 		all[i] = dirEntry{e, f.net, filepath.Join(f.name, e.Name())}
@@ -168,8 +168,8 @@ func (d dirFS) path(what, name string) (string, error) {
 	return filepath.Join(d.dir, local), nil
 }
 
-// named gives an error the name that the file has in the tree.
-func named(err error, name string) error {
+// inTree gives an error the name that the file has in the tree.
+func inTree(err error, name string) error {
 	if e, ok := err.(*fs.PathError); ok {
 		e.Path = name
 	}
@@ -184,7 +184,7 @@ func (d dirFS) Open(name string) (fs.File, error) {
 	}
 	f, err := d.net.Open(path)
 	if err != nil {
-		return nil, named(err, name)
+		return nil, inTree(err, name)
 	}
 	return f, nil
 }
@@ -196,7 +196,7 @@ func (d dirFS) ReadFile(name string) ([]byte, error) {
 		return nil, err
 	}
 	b, err := d.net.ReadFile(path)
-	return b, named(err, name)
+	return b, inTree(err, name)
 }
 
 // ReadDir reads a directory, sorted by name.
@@ -206,7 +206,7 @@ func (d dirFS) ReadDir(name string) ([]fs.DirEntry, error) {
 		return nil, err
 	}
 	all, err := d.net.ReadDir(path)
-	return all, named(err, name)
+	return all, inTree(err, name)
 }
 
 // Stat tells of a file, behind symbolic links.
@@ -221,7 +221,7 @@ func (d dirFS) stat(what, name string, ask func(string) (fs.FileInfo, error)) (f
 		return nil, err
 	}
 	i, err := ask(path)
-	return i, named(err, name)
+	return i, inTree(err, name)
 }
 
 // ReadLink returns where a symbolic link leads.
@@ -233,7 +233,7 @@ func (d dirFS) ReadLink(name string) (to string, err error) {
 	if e := d.net.work(func() { to, err = os.Readlink(path) }); e != nil {
 		err = pathError("readlink", name, e)
 	}
-	return to, named(err, name)
+	return to, inTree(err, name)
 }
 
 // ReadFile reads a whole file, as os.ReadFile does.

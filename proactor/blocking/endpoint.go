@@ -34,8 +34,16 @@ type endpoint struct {
 func (e *endpoint) init(n *Net, s socket, network string) {
 	e.net, e.sock, e.network = n, s, network
 	e.gate.loop, e.gate.state = n.loop, s.State()
-	e.local, e.remote = s.LocalAddr(), s.RemoteAddr()
+	e.local, e.remote = named(s.LocalAddr()), named(s.RemoteAddr())
 	s.State().Resumes = true // Write goes on itself where a send has stopped
+}
+
+// named gives a unix socket without a name the one that package net gives it.
+func named(a net.Addr) net.Addr {
+	if u, ok := a.(*net.UnixAddr); ok && u.Name == "" {
+		u.Name = "@"
+	}
+	return a
 }
 
 // LocalAddr returns the socket's own address.

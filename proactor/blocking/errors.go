@@ -3,16 +3,21 @@ package blocking
 import (
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"net"
 	"net/netip"
 	"os"
+	"strings"
 	"syscall"
 )
 
 // systemCall gives an error the name of the system call that package net would have
 // made: on a ring it was another.
 func systemCall(name string, err error) error {
+	if err == nil || err == io.EOF {
+		return err
+	}
 	var e syscall.Errno
 	if errors.As(err, &e) {
 		return os.NewSyscallError(name, e)
@@ -52,20 +57,25 @@ func dialError(ctx context.Context, network, address string, from net.Addr, err 
 	return &net.OpError{Op: "dial", Net: network, Source: from, Addr: addrOf(network, address), Err: err}
 }
 
-// addrOf returns an address that needs no lookup; nil if it does.
+// addrOf returns an address that needs no lookup; nil if it does, or if the network is
+// unknown.
 func addrOf(network, address string) net.Addr {
 	switch network {
+	default:
+		return nil
+	case "tcp", "tcp4", "tcp6", "udp", "udp4", "udp6":
 	case "unix", "unixgram", "unixpacket":
 		return &net.UnixAddr{Net: network, Name: address}
 	}
 	ap, err := netip.ParseAddrPort(address)
-	if err != nil {
-		return nil
-	}
-	if len(network) > 2 && network[:3] == "udp" {
+	switch {
+	case err != nil:
+	case strings.HasPrefix(network, "udp"):
 		return net.UDPAddrFromAddrPort(ap)
+	default:
+		return net.TCPAddrFromAddrPort(ap)
 	}
-	return net.TCPAddrFromAddrPort(ap)
+	return nil
 }
 
 // errTimeout is the end of a dial whose time is over. It is both what package context

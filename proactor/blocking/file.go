@@ -370,9 +370,9 @@ func (f *File) SetWriteDeadline(t time.Time) error { return f.setDeadline(t, &f.
 func (f *File) setDeadline(t time.Time, sides ...*side) error {
 	switch {
 	case f.gate.isClosed():
-		return f.pathError("set deadline", os.ErrClosed)
+		return os.ErrClosed
 	case !f.stream:
-		return f.pathError("set deadline", os.ErrNoDeadline)
+		return os.ErrNoDeadline
 	}
 	to := when(t)
 	for _, s := range sides {

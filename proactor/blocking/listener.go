@@ -104,7 +104,7 @@ func (l *Listener) Addr() net.Addr { return l.ln.Addr() }
 // none.
 func (l *Listener) SetDeadline(t time.Time) error {
 	if l.gate.isClosed() {
-		return &net.OpError{Op: "set", Net: l.network, Addr: l.Addr(), Err: net.ErrClosed}
+		return net.ErrClosed
 	}
 	l.acc.setDeadline(l.net, when(t))
 	return nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"sync"
 
 	"github.com/seed-2ff0fea0/go-proactor/proactor"
@@ -35,7 +36,9 @@ func New(opts ...proactor.Option) (*Net, error) {
 
 func (n *Net) run() {
 	defer close(n.ran)
-	n.err = n.loop.Run(context.Background())
+	if err := n.loop.Run(context.Background()); !errors.Is(err, net.ErrClosed) { // else Close was quicker
+		n.err = err
+	}
 }
 
 // On returns a Net over a loop that somebody else runs, and closes. Until it runs,

@@ -59,7 +59,7 @@ func (c *PacketConn) ReadFrom(b []byte) (int, net.Addr, error) {
 		return n, nil, err
 	}
 	if c.unix {
-		return n, &net.UnixAddr{Net: c.network, Name: from.Path()}, nil
+		return n, named(&net.UnixAddr{Net: c.network, Name: from.Path()}), nil
 	}
 	return n, net.UDPAddrFromAddrPort(unmap(from.AddrPort())), nil
 }

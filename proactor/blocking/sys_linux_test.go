@@ -1,6 +1,7 @@
 package blocking_test
 
 import (
+	"net/netip"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -22,4 +23,11 @@ func receiveNow(fd uintptr) string {
 		return err.Error()
 	}
 	return string(b[:n])
+}
+
+func addrPort(t *testing.T, s string) netip.AddrPort {
+	t.Helper()
+	ap, err := netip.ParseAddrPort(s)
+	require.NoError(t, err)
+	return ap
 }
