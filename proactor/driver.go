@@ -14,6 +14,10 @@ import (
 // descriptor belong to a thread, and so that no other goroutine is ever taken for
 // the loop's.
 //
+// With WithNetpoller the lock lasts from one wait to the next only, so that a callback
+// still has the thread, by which others tell it from themselves: a goroutine that waits
+// in Go's netpoller with a thread locked to it is a hand-over between threads, too.
+//
 // The system calls of a turn are hidden from the Go scheduler (they don't
 // block), and only a turn that found nothing to do makes one that may block. A
 // goroutine that never passes through the scheduler has its P taken away by
@@ -77,6 +81,9 @@ func (l *Loop) enter() error {
 		return fmt.Errorf("enter %s: %w", l.engine.Name(), err)
 	}
 	l.owner.Store(threadID())
+	if e, ok := l.engine.(interface{ Parked() bool }); ok {
+		l.parked = e.Parked()
+	}
 	l.yielded, l.yieldEvery = op.Now(), yieldEvery
 	if !l.engine.Bound() {
 		l.yieldEvery = yieldUnlocked
@@ -186,7 +193,9 @@ func (l *Loop) sleep(d time.Duration) error {
 		return nil
 	}
 	var err error
+	l.letGo()
 	l.batch, err = l.engine.Wait(d, keep, l.batch[:0])
+	l.takeHold()
 	before := l.now
 	if l.now = op.Now(); l.now-before > l.yieldEvery {
 		l.yielded, l.alone = l.now, false // it blocked for so long that the P went to others
@@ -196,6 +205,22 @@ func (l *Loop) sleep(d time.Duration) error {
 		return fmt.Errorf("%s: %w", l.engine.Name(), err)
 	}
 	return nil
+}
+
+// letGo lets go of the thread before a wait in Go's netpoller, for which a goroutine
+// locked to its thread would have to hand over to another one.
+func (l *Loop) letGo() {
+	if l.parked {
+		l.disown()
+		runtime.UnlockOSThread()
+	}
+}
+
+func (l *Loop) takeHold() {
+	if l.parked {
+		runtime.LockOSThread()
+		l.owner.Store(threadID())
+	}
 }
 
 // keepP returns how long the coming wait may keep the P: until the next yield is

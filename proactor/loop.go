@@ -59,6 +59,7 @@ type Loop struct {
 	senders    []*op.Handle // with messages that came in this turn
 	paused     []*acceptor  // wait for a free descriptor
 	closing    bool
+	parked     bool // the engine waits in Go's netpoller
 	broken     bool // the engine never came up
 	abandoned  bool // no callback runs any more, and nobody's use is waited for
 	inTurn     bool
@@ -108,7 +109,7 @@ var (
 )
 
 // Run executes the loop on the calling goroutine, which it locks to its thread (on
-// epoll not always to the same one), until the context ends or Close is called. Then it cancels what is under way,
+// epoll, and with WithNetpoller, not always to the same one), until the context ends or Close is called. Then it cancels what is under way,
 // runs all callbacks, closes all handles, releases the engine and returns: the
 // context's cause, or nil after Close. A loop runs once.
 //

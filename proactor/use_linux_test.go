@@ -47,16 +47,41 @@ func TestACloseWaitsForThoseWhoUseTheDescriptor(t *testing.T) {
 }
 
 func TestInsideIsTrueInCallbacksOnly(t *testing.T) {
+	for _, netpoller := range []bool{false, true} {
+		bothEngines(t, func(t *testing.T, l *proactor.Loop) {
+			for range 100 {
+				require.False(t, l.Inside())
+				c := make(chan bool, 2)
+				require.NoError(t, l.Post(func() {
+					c <- l.Inside()
+					go func() { c <- l.Inside() }()
+				}))
+				require.True(t, got(t, c))
+				require.False(t, got(t, c))
+			}
+		}, proactor.WithNetpoller(netpoller))
+	}
+}
+
+// A loop that waits in the netpoller sleeps, and is woken by submissions, timers and
+// Close as any other.
+func TestALoopInTheNetpollerIsWoken(t *testing.T) {
 	bothEngines(t, func(t *testing.T, l *proactor.Loop) {
-		require.False(t, l.Inside())
-		c := make(chan bool, 2)
-		require.NoError(t, l.Post(func() {
-			c <- l.Inside()
-			go func() { c <- l.Inside() }()
-		}))
-		require.True(t, got(t, c))
-		require.False(t, got(t, c))
-	})
+		c := make(chan error, 1)
+		for range 100 {
+			_, err := l.After(time.Millisecond, func(err error) { c <- err })
+			require.NoError(t, err)
+			require.NoError(t, got(t, c))
+			require.NoError(t, l.Post(func() { c <- nil }))
+			require.NoError(t, got(t, c))
+		}
+		sleeps := func() bool { // a loop that doesn't makes a turn each microsecond
+			before := l.Stats().Turns
+			time.Sleep(20 * time.Millisecond)
+			return l.Stats().Turns == before
+		}
+		require.Eventually(t, sleeps, patience, time.Millisecond)
+	}, proactor.WithNetpoller(true))
 }
 
 func TestYieldSoonYieldsAfterTheCallbacks(t *testing.T) {

@@ -3,6 +3,7 @@ package blocking_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -20,22 +21,24 @@ func TestMain(m *testing.M) { optest.Main(m) }
 // patience is how long the tests wait for what must come.
 const patience = 30 * time.Second
 
-// bothEngines runs a test on each engine.
+// bothEngines runs a test on each engine, with either way to wait.
 func bothEngines(t *testing.T, f func(t *testing.T, n *blocking.Net)) {
 	for _, name := range []string{"io_uring", "epoll"} {
-		t.Run(name, func(t *testing.T) {
-			n := netOn(t, name)
-			f(t, n)
-			require.NoError(t, n.Close())
-		})
+		for _, netpoller := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s/netpoller=%t", name, netpoller), func(t *testing.T) {
+				n := netOn(t, name, netpoller)
+				f(t, n)
+				require.NoError(t, n.Close())
+			})
+		}
 	}
 }
 
 // netOn returns a Net on an engine. Without io_uring it skips the test, unless that must
 // be there.
-func netOn(t *testing.T, engine string) *blocking.Net {
+func netOn(t *testing.T, engine string, netpoller bool) *blocking.Net {
 	t.Helper()
-	n, err := blocking.New(proactor.WithEngineName(engine))
+	n, err := blocking.New(proactor.WithEngineName(engine), proactor.WithNetpoller(netpoller))
 	if err != nil && engine == "io_uring" && os.Getenv("PROACTOR_TEST_RING") != "must" {
 		t.Skip("no io_uring here: ", err)
 	}

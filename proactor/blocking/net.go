@@ -23,9 +23,10 @@ type Net struct {
 	err  error         // of its Run
 }
 
-// New makes a loop with the options and runs it on a goroutine. Close ends it.
+// New makes a loop with the options and runs it on a goroutine. Close ends it. The
+// loop waits in Go's netpoller, unless an option says otherwise.
 func New(opts ...proactor.Option) (*Net, error) {
-	l, err := proactor.New(opts...)
+	l, err := proactor.New(append([]proactor.Option{proactor.WithNetpoller(true)}, opts...)...)
 	if err != nil {
 		return nil, fmt.Errorf("blocking: %w", err)
 	}
