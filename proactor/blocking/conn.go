@@ -27,7 +27,8 @@ var (
 
 // Dial connects to an address, as net.Dialer.DialContext does. Networks are "tcp",
 // "tcp4", "tcp6", "unix" and "unixpacket", which give a *Conn, and "udp", "udp4",
-// "udp6" and "unixgram", which give a *PacketConn. The error is a *net.OpError.
+// "udp6" and "unixgram", which give a *PacketConn; there the context doesn't end the
+// lookup of a name. The error is a *net.OpError.
 func (n *Net) Dial(ctx context.Context, network, address string) (net.Conn, error) {
 	return n.DialWith(ctx, &proactor.Dialer{}, network, address)
 }

@@ -303,3 +303,30 @@ func TestAddressesAreThere(t *testing.T) {
 		}
 	})
 }
+
+// A Read after one that filled its slice is tried at once: it has the same results.
+func TestAReadThatIsTriedAtOnceHasDeadlinesAndAnEnd(t *testing.T) {
+	bothEngines(t, func(t *testing.T, n *blocking.Net) {
+		for _, network := range []string{"tcp", "unix"} {
+			a, b := pairOn(t, n, network)
+			_, err := b.Write([]byte("onetwo"))
+			require.NoError(t, err)
+			require.NoError(t, b.CloseWrite())
+			p := make([]byte, 3)
+			read := func() string {
+				_, err := io.ReadFull(a, p)
+				require.NoError(t, err)
+				return string(p)
+			}
+			require.Equal(t, "one", read())
+			require.NoError(t, a.SetReadDeadline(past))
+			_, err = a.Read(p)
+			requireTimeout(t, err)
+			require.NoError(t, a.SetReadDeadline(time.Time{}))
+			require.Equal(t, "two", read())
+			k, err := a.Read(p)
+			require.Equal(t, io.EOF, err)
+			require.Zero(t, k)
+		}
+	})
+}

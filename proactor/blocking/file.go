@@ -50,7 +50,9 @@ func (n *Net) Create(name string) (*File, error) {
 	return n.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o666)
 }
 
-// OpenFile opens a file as os.OpenFile does (openat(2)), close-on-exec.
+// OpenFile opens a file as os.OpenFile does (openat(2)), close-on-exec. A FIFO is to be
+// opened with O_RDWR, or with its other end open: io_uring doesn't wait for that, and
+// epoll has a worker wait, which nothing interrupts.
 func (n *Net) OpenFile(name string, flags int, perm fs.FileMode) (*File, error) {
 	f, err := n.open(name, flags, perm)
 	if err != nil {
