@@ -11,9 +11,14 @@ import (
 
 func TestMain(m *testing.M) { optest.Main(m) }
 
-func TestConformance(t *testing.T) {
+func TestConformance(t *testing.T) { conformance(t, false) }
+
+// Waits take place in Go's netpoller.
+func TestConformanceParked(t *testing.T) { conformance(t, true) }
+
+func conformance(t *testing.T, park bool) {
 	optest.Run(t, func(t testing.TB, c optest.Config) op.Engine {
-		e, err := fallback.New(fallback.Options{Events: c.Entries, Workers: c.Workers})
+		e, err := fallback.New(fallback.Options{Events: c.Entries, Workers: c.Workers, Park: park})
 		require.NoError(t, err)
 		return e
 	})

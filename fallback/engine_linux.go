@@ -13,11 +13,16 @@ import (
 
 // Engine is the epoll engine of one loop: an op.Engine.
 type Engine struct {
-	ep       int
-	precise  bool // epoll_pwait2 is there (5.11): waits in ns, not ms
-	events   []unix.EpollEvent
-	watched  watched
-	waker    op.Waker
+	ep      int
+	precise bool // epoll_pwait2 is there (5.11): waits in ns, not ms
+	events  []unix.EpollEvent
+	watched watched
+	waker   op.Waker
+	parker  op.Parker // if waits take place in Go's netpoller
+	seen    struct {  // by the parker's last look
+		n     uintptr
+		errno syscall.Errno
+	}
 	workers  *op.Workers
 	scratch  op.Scratch
 	retries  op.Retries
@@ -56,6 +61,14 @@ func New(o Options) (*Engine, error) {
 	}
 	_, _, errno := syscall.Syscall6(unix.SYS_EPOLL_PWAIT2, uintptr(ep), uintptr(unsafe.Pointer(&e.events[0])), 1, uintptr(unsafe.Pointer(&e.limit)), 0, 0)
 	e.precise = errno == 0
+	if o.Park {
+		e.waker.Use(&e.parker)
+		if err := e.parker.Open(ep, e.ready); err != nil {
+			e.waker.Close()
+			_ = unix.Close(ep)
+			return nil, err
+		}
+	}
 	e.workers = op.NewWorkers(o.Workers, e.waker.Wake)
 	return e, nil
 }
@@ -79,6 +92,9 @@ func (e *Engine) Supports(c op.Code) error { return c.Unsupported() }
 
 // Enter does nothing.
 func (e *Engine) Enter() error { return nil }
+
+// Parked reports whether waits take place in Go's netpoller.
+func (e *Engine) Parked() bool { return e.parker.On() }
 
 // Bound returns false: epoll belongs to no thread.
 func (e *Engine) Bound() bool { return false }
@@ -117,6 +133,7 @@ func (e *Engine) Counters() op.Counters {
 func (e *Engine) Close() error {
 	e.workers.Close()
 	e.waker.Close()
+	e.parker.Close()
 	return os.NewSyscallError("close", unix.Close(e.ep))
 }
 
@@ -191,37 +208,60 @@ func (e *Engine) Soon() bool { return false }
 // Poll looks for events without waiting.
 func (e *Engine) Poll(done []op.Completion) ([]op.Completion, error) {
 	e.counters.Enters++
-	n, _, errno := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(e.ep), uintptr(unsafe.Pointer(&e.events[0])), uintptr(len(e.events)), 0, 0, 0)
+	n, _, errno := e.look()
 	return e.collect(n, errno, done)
+}
+
+// look asks for events without waiting, hidden from the Go scheduler.
+func (e *Engine) look() (n, _ uintptr, errno syscall.Errno) {
+	return syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(e.ep), uintptr(unsafe.Pointer(&e.events[0])), uintptr(len(e.events)), 0, 0, 0)
 }
 
 // Wait waits for an event.
 func (e *Engine) Wait(d, _ time.Duration, done []op.Completion) ([]op.Completion, error) {
 	d = e.retries.Limit(d)
+	if e.Parked() {
+		e.parker.Limit(d)
+	}
 	var n uintptr
 	var errno syscall.Errno
+	var err error
 	if e.waker.Arm() && len(e.done) == 0 {
 		e.counters.Enters++
 		e.counters.Waits++
-		n, errno = e.wait(d)
+		n, errno, err = e.wait(d)
 	}
 	e.waker.Disarm()
+	if err != nil {
+		return done, err
+	}
 	return e.collect(n, errno, done)
 }
 
-func (e *Engine) wait(d time.Duration) (n uintptr, errno syscall.Errno) {
+// ready looks for events on behalf of the parker.
+func (e *Engine) ready() bool {
+	e.seen.n, _, e.seen.errno = e.look()
+	return e.seen.n > 0
+}
+
+func (e *Engine) wait(d time.Duration) (n uintptr, errno syscall.Errno, err error) {
+	if e.Parked() {
+		e.seen.n, e.seen.errno = 0, 0
+		err = e.parker.Park()
+		return e.seen.n, e.seen.errno, err
+	}
 	first, room := uintptr(unsafe.Pointer(&e.events[0])), uintptr(len(e.events))
 	if e.precise && d >= 0 {
 		e.limit = timespec{int64(d) / 1e9, int64(d) % 1e9}
 		n, _, errno = syscall.Syscall6(unix.SYS_EPOLL_PWAIT2, uintptr(e.ep), first, room, uintptr(unsafe.Pointer(&e.limit)), 0, 0)
-		return n, errno
+		return n, errno, nil
 	}
 	ms := int64(-1)
 	if d >= 0 {
 		ms = min((int64(d)+int64(time.Millisecond)-1)/int64(time.Millisecond), 1<<30) // never early
 	}
 	n, _, errno = syscall.Syscall6(unix.SYS_EPOLL_PWAIT, uintptr(e.ep), first, room, uintptr(ms), 0, 0)
-	return n, errno
+	return n, errno, nil
 }
 
 // collect handles n events and returns what is finished.

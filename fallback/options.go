@@ -2,6 +2,7 @@ package fallback
 
 // Options of the engine.
 type Options struct {
-	Events  int // how many events one wait returns at most; 32 if that is less
-	Workers int // how many goroutines execute blocking calls at most
+	Events  int  // how many events one wait returns at most; 32 if that is less
+	Workers int  // how many goroutines execute blocking calls at most
+	Park    bool // waits take place in Go's netpoller: no thread is blocked
 }

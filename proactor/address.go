@@ -1,7 +1,6 @@
 package proactor
 
 import (
-	"fmt"
 	"net"
 	"net/netip"
 	"strings"
@@ -94,5 +93,20 @@ func netAddr(sa *op.Sockaddr, k op.Kind) net.Addr {
 
 // opError dresses an error up as package net does.
 func opError(what, network, address string, err error) error {
-	return fmt.Errorf("proactor: %s %s %s: %w", what, network, address, err)
+	return &addressError{what, network, address, err}
 }
+
+type addressError struct {
+	what, network, address string
+	err                    error
+}
+
+func (e *addressError) Error() string {
+	return "proactor: " + e.what + " " + e.network + " " + e.address + ": " + e.err.Error()
+}
+
+func (e *addressError) Unwrap() error { return e.err }
+
+// Address returns the address that it happened at: of a name that was looked up, the
+// one of its addresses that was tried. Package blocking asks for it.
+func (e *addressError) Address() string { return e.address }

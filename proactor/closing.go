@@ -103,6 +103,9 @@ func (l *Loop) maybeShut(h *op.Handle) {
 	if !l.closing && l.endPause(h) {
 		return
 	}
+	if s.Used() && !l.abandoned {
+		return // the last who leaves asks for it again
+	}
 	s.Shut = true
 	l.engine.Forget(h)
 	o := s.Closers.Head()
@@ -119,6 +122,32 @@ func (l *Loop) maybeShut(h *op.Handle) {
 		return
 	}
 	l.attempt(o)
+}
+
+// Use keeps the descriptor of a handle, of which s is the state, open until Unuse: for
+// system calls of the caller's own that don't block. A close waits for that. It returns
+// net.ErrClosed if the handle is closing. Any goroutine may call it.
+func (l *Loop) Use(s *op.HandleState) error {
+	if !s.Use() {
+		l.Unuse(s)
+		return ErrClosed
+	}
+	return nil
+}
+
+// Unuse ends a Use.
+func (l *Loop) Unuse(s *op.HandleState) {
+	if s.Leave() {
+		l.mail.ask(request{what: toShut, handle: s})
+		l.wake()
+	}
+}
+
+// unused goes on with a close that has waited for those who used the descriptor.
+func (l *Loop) unused(s *op.HandleState) {
+	if o := s.Closers.Head(); o != nil {
+		l.maybeShut(o.Req().Handle)
+	}
 }
 
 // settleClose ends a handle: its descriptor is closed. An interrupted close has

@@ -100,7 +100,8 @@
 //
 // # Threads
 //
-// [Loop.Run] locks its goroutine to a thread. Callbacks must not block: while
+// [Loop.Run] locks its goroutine to a thread; with [WithNetpoller] it does so only
+// while callbacks run, and waits as goroutines do. Callbacks must not block: while
 // one runs, nothing else of the loop does. Long work belongs on a goroutine of
 // its own, which comes back with Submit or [Loop.Post].
 //

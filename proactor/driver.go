@@ -14,6 +14,10 @@ import (
 // descriptor belong to a thread, and so that no other goroutine is ever taken for
 // the loop's.
 //
+// With WithNetpoller the lock lasts from one wait to the next only, so that a callback
+// still has the thread, by which others tell it from themselves: a goroutine that waits
+// in Go's netpoller with a thread locked to it is a hand-over between threads, too.
+//
 // The system calls of a turn are hidden from the Go scheduler (they don't
 // block), and only a turn that found nothing to do makes one that may block. A
 // goroutine that never passes through the scheduler has its P taken away by
@@ -39,15 +43,36 @@ func (l *Loop) take() error {
 }
 
 // mine reports whether the caller is the loop's goroutine: no other runs on its
-// thread.
-func (l *Loop) mine() bool { return l.owner.Load() == threadID() }
+// thread. The answer holds only if the loop has not let go of the thread between
+// the two looks: another goroutine could have come to it.
+func (l *Loop) mine() bool {
+	shifts, owner := l.shifts.Load(), l.owner.Load()
+	return owner != 0 && owner == threadID() && l.shifts.Load() == shifts
+}
+
+// Inside reports whether the caller is on the loop's goroutine, in a callback for
+// example: what blocks there until the loop has done something blocks for ever. It
+// is for adapters that block. Any goroutine may call it.
+func (l *Loop) Inside() bool { return l.mine() }
+
+// disown is to be called before the goroutine's lock on its thread is let go of.
+func (l *Loop) disown() {
+	l.shifts.Add(1)
+	l.owner.Store(0)
+}
+
+// YieldSoon says, in a callback, that goroutines have become runnable which the
+// callback has woken: the loop lets them run when it is through with the callbacks
+// of this turn, and doesn't keep their processor, or go to sleep, first. What they
+// submit then leaves as one batch.
+func (l *Loop) YieldSoon() { l.woke = true }
 
 // enter locks the goroutine to its thread and the engine to both.
 func (l *Loop) enter() error {
 	runtime.LockOSThread()
 	if err := l.engine.Enter(); err != nil {
 		runtime.UnlockOSThread()
-		l.broken = true
+		l.broken, l.abandoned = true, true
 		l.now = op.Now()
 		l.beginClose() // all that was submitted ends; Close runs the callbacks
 		l.state.Store(ended)
@@ -56,6 +81,9 @@ func (l *Loop) enter() error {
 		return fmt.Errorf("enter %s: %w", l.engine.Name(), err)
 	}
 	l.owner.Store(threadID())
+	if e, ok := l.engine.(interface{ Parked() bool }); ok {
+		l.parked = e.Parked()
+	}
 	l.yielded, l.yieldEvery = op.Now(), yieldEvery
 	if !l.engine.Bound() {
 		l.yieldEvery = yieldUnlocked
@@ -97,7 +125,7 @@ const (
 func (l *Loop) turn(d time.Duration) (n int, err error) {
 	l.inTurn = true
 	l.now = op.Now()
-	if l.now-l.yielded > l.yieldEvery {
+	if l.woke || l.now-l.yielded > l.yieldEvery {
 		l.yield()
 	}
 	if l.sealing.Load() && !l.closing {
@@ -165,7 +193,9 @@ func (l *Loop) sleep(d time.Duration) error {
 		return nil
 	}
 	var err error
+	l.letGo()
 	l.batch, err = l.engine.Wait(d, keep, l.batch[:0])
+	l.takeHold()
 	before := l.now
 	if l.now = op.Now(); l.now-before > l.yieldEvery {
 		l.yielded, l.alone = l.now, false // it blocked for so long that the P went to others
@@ -175,6 +205,22 @@ func (l *Loop) sleep(d time.Duration) error {
 		return fmt.Errorf("%s: %w", l.engine.Name(), err)
 	}
 	return nil
+}
+
+// letGo lets go of the thread before a wait in Go's netpoller, for which a goroutine
+// locked to its thread would have to hand over to another one.
+func (l *Loop) letGo() {
+	if l.parked {
+		l.disown()
+		runtime.UnlockOSThread()
+	}
+}
+
+func (l *Loop) takeHold() {
+	if l.parked {
+		runtime.LockOSThread()
+		l.owner.Store(threadID())
+	}
 }
 
 // keepP returns how long the coming wait may keep the P: until the next yield is
@@ -196,13 +242,14 @@ func (l *Loop) keepP() time.Duration {
 
 func (l *Loop) yield() {
 	l.publish()
+	l.woke = false
 	l.stats.Yields++
 	l.flushPeers(false)
 	before := op.Now()
 	if l.engine.Bound() {
 		runtime.Gosched()
 	} else {
-		l.owner.Store(0) // others may have the thread meanwhile
+		l.disown() // others may have the thread meanwhile
 		runtime.UnlockOSThread()
 		runtime.Gosched()
 		runtime.LockOSThread()
@@ -226,9 +273,13 @@ const aYield = int64(100 * time.Microsecond)
 // engine has failed.
 func (l *Loop) abandon() {
 	l.sealing.Store(true)
+	l.abandoned = true
 	if !l.closing {
 		l.now = op.Now()
 		l.beginClose()
+	}
+	for _, h := range l.handlesNow() {
+		l.maybeShut(h)
 	}
 	for !l.kernelDone() && !l.giveUp.Load() {
 		batch, err := l.engine.Wait(-1, 0, l.batch[:0])
@@ -249,7 +300,7 @@ var kept struct {
 
 // leave releases the engine and gives the thread back.
 func (l *Loop) leave() {
-	l.owner.Store(0)
+	l.disown()
 	l.publish()
 	l.pipes.Close()
 	if l.engine.InFlight() == 0 {

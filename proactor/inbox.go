@@ -64,8 +64,9 @@ func oldestFirst(o *op.Op) *op.Op {
 
 // request asks something of one submission.
 type request struct {
-	of   op.Ticket
-	what ask
+	of     op.Ticket
+	what   ask
+	handle *op.HandleState // of toShut
 }
 
 type ask uint8
@@ -74,6 +75,7 @@ const (
 	toEnd ask = iota
 	toPause
 	toResume
+	toShut // the last who used a descriptor has left
 )
 
 // mailbox takes what is no operation: posted functions, and cancels and the

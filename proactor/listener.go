@@ -44,6 +44,11 @@ func (ln *Listener) conn(fd int, err error) (*Conn, error) {
 	return ln.loop.newConnOf(fd, ln.State().Kind, ln.State().Unix)
 }
 
+// NewConn makes what an Accept of the caller's own Op came to a Conn of the loop,
+// without asking the kernel what it is. On an error the descriptor is closed. Any
+// goroutine may call it.
+func (ln *Listener) NewConn(fd int) (*Conn, error) { return ln.conn(fd, nil) }
+
 // AcceptEach takes every connection until the listener is closed; the last
 // callback has net.ErrClosed. Other errors are reported and accepting goes on:
 // at once if a connection died in the backlog, and after a lack of descriptors

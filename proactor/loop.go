@@ -27,6 +27,7 @@ type Loop struct {
 	giveUp   atomic.Bool // the close has no patience left
 	state    atomic.Uint32
 	owner    atomic.Int64  // the thread of the loop's goroutine, 0 if none
+	shifts   atomic.Uint64 // times that the goroutine has let go of a thread
 	done     chan struct{} // closed when the engine has been released
 	left     sync.Mutex    // held by who runs the callbacks that a panic left
 
@@ -45,6 +46,7 @@ type Loop struct {
 	yielded    int64 // when the scheduler last had its turn
 	yieldEvery int64
 	alone      bool // nobody else wanted the P then
+	woke       bool // a callback has woken goroutines: YieldSoon
 	timers     deadlines
 	loose      op.List // under way, without a handle
 	due        dueQueue
@@ -59,7 +61,9 @@ type Loop struct {
 	senders    []*op.Handle // with messages that came in this turn
 	paused     []*acceptor  // wait for a free descriptor
 	closing    bool
+	parked     bool // the engine waits in Go's netpoller
 	broken     bool // the engine never came up
+	abandoned  bool // no callback runs any more, and nobody's use is waited for
 	inTurn     bool
 	inner      any // the function behind the callback that runs, for WithSlowCallback
 	stats      Stats
@@ -109,7 +113,7 @@ var (
 )
 
 // Run executes the loop on the calling goroutine, which it locks to its thread (on
-// epoll not always to the same one), until the context ends or Close is called. Then it cancels what is under way,
+// epoll, and with WithNetpoller, not always to the same one), until the context ends or Close is called. Then it cancels what is under way,
 // runs all callbacks, closes all handles, releases the engine and returns: the
 // context's cause, or nil after Close. A loop runs once.
 //
@@ -203,7 +207,7 @@ func (l *Loop) runLeft() {
 	l.owner.Store(threadID())
 	l.inTurn = true
 	defer func() {
-		l.owner.Store(0)
+		l.disown()
 		l.publish()
 	}()
 	for l.callbacks() > 0 {
@@ -262,6 +266,13 @@ func (l *Loop) sealHandles() []*op.Handle {
 	l.hmu.Lock()
 	defer l.hmu.Unlock()
 	l.hsealed = true
+	return l.allHandles()
+}
+
+// handlesNow returns the handles there are.
+func (l *Loop) handlesNow() []*op.Handle {
+	l.hmu.Lock()
+	defer l.hmu.Unlock()
 	return l.allHandles()
 }
 

@@ -28,6 +28,7 @@ type options struct {
 	zeroCopy  int
 	slow      time.Duration
 	slowFunc  func(SlowCallback)
+	netpoller bool
 }
 
 // EngineVar is the environment variable that chooses the engine where no option
@@ -60,6 +61,12 @@ func WithEngineName(name string) Option {
 // WithEngine makes the loop use e, which it owns from then on.
 // Experimental, as op.Engine is.
 func WithEngine(e op.Engine) Option { return func(o *options) { o.engine = e } }
+
+// WithNetpoller has the loop wait in Go's own netpoller instead of blocking a thread.
+// Goroutines that its callbacks wake then run sooner, and for less: package blocking
+// sets it. A loop whose callbacks do the work is better off without: an operation on a
+// ring that belongs to no thread costs more.
+func WithNetpoller(on bool) Option { return func(o *options) { o.netpoller = on } }
 
 // WithEntries sets the size of the ring's submission queue, a power of two; the
 // default is 1024. The completion queue is four times as large. It bounds the

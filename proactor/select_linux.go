@@ -42,7 +42,7 @@ func openEngine(o *options) (e op.Engine, why string, err error) {
 }
 
 func openRing(o *options) (op.Engine, error) {
-	e, err := ring.New(ring.Options{Entries: o.entries, Workers: o.workers})
+	e, err := ring.New(ring.Options{Entries: o.entries, Workers: o.workers, Park: o.netpoller})
 	if err != nil {
 		return nil, err // not a nil *ring.Engine in an interface
 	}
@@ -50,7 +50,7 @@ func openRing(o *options) (op.Engine, error) {
 }
 
 func openEpoll(o *options) (op.Engine, error) {
-	e, err := fallback.New(fallback.Options{Events: o.entries, Workers: o.workers})
+	e, err := fallback.New(fallback.Options{Events: o.entries, Workers: o.workers, Park: o.netpoller})
 	if err != nil {
 		return nil, err
 	}

@@ -174,7 +174,7 @@ func (l *Loop) conclude(o *op.Op, from *op.List, status int32) {
 		l.buffers.forget(o)
 	}
 	if status != 0 && r.Moved > 0 && r.Code.Info().Line == op.OutLine && r.Code != op.SendMsgs {
-		r.Handle.State().Torn = true // rule 5
+		r.Handle.State().Torn = !r.Handle.State().Resumes // rule 5
 	}
 	if r.Buf != nil && r.Code == op.Send {
 		r.Buf.Sent()

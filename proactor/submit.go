@@ -109,7 +109,7 @@ func (l *Loop) letIn(r *op.Req, o *op.Op) bool {
 func (l *Loop) Cancel(t op.Ticket) bool {
 	current, first := t.Ask()
 	if first {
-		l.mail.ask(request{t, toEnd})
+		l.mail.ask(request{of: t, what: toEnd})
 		l.wake()
 	}
 	return current
@@ -125,7 +125,7 @@ func (l *Loop) Resume(t op.Ticket) { l.ask(t, toResume) }
 
 func (l *Loop) ask(t op.Ticket, what ask) {
 	if t.Current() {
-		l.mail.ask(request{t, what})
+		l.mail.ask(request{of: t, what: what})
 		l.wake()
 	}
 }
@@ -183,7 +183,9 @@ func (l *Loop) admitAll() {
 	l.posts, l.asks = l.mail.take(l.posts, l.asks)
 	l.admitList(l.inbox.take())
 	for _, r := range l.asks {
-		if r.of.Current() {
+		if r.what == toShut {
+			l.unused(r.handle)
+		} else if r.of.Current() {
 			l.answer(r)
 		}
 	}

@@ -59,6 +59,9 @@ func TestConformanceWithoutDeferredTaskrun(t *testing.T) {
 	optest.Run(t, open(ring.Options{MaskFlags: since60 | since61 | since66}))
 }
 
+// Waits take place in Go's netpoller.
+func TestConformanceParked(t *testing.T) { optest.Run(t, open(ring.Options{Park: true})) }
+
 // Everything that can be emulated is.
 func TestConformanceEmulated(t *testing.T) {
 	var codes []op.Code

@@ -18,6 +18,7 @@ type Engine struct {
 	sendWhole    uint32 // MSG_WAITALL, where a send that is cancelled half-way says how far it got
 	flags        uint32
 	waker        op.Waker
+	parker       op.Parker // if waits take place in Go's netpoller
 	workers      *op.Workers
 	scratch      op.Scratch // of emulated attempts
 	pool         *op.Pool
@@ -49,6 +50,9 @@ var (
 // New sets a ring up, after a proof on another that rings work here. Any failure
 // is an *Error that names the likely cause, and leaves nothing behind.
 func New(o Options) (*Engine, error) {
+	if o.Park { // such rings belong to a thread
+		o.MaskFlags |= setupSingleIssuer | setupDeferTaskrun
+	}
 	native, err := prove(&o)
 	if err != nil {
 		return nil, err
@@ -72,9 +76,24 @@ func New(o Options) (*Engine, error) {
 		e.r.close()
 		return nil, refuse("eventfd", err)
 	}
+	if o.Park {
+		if err := e.park(); err != nil {
+			e.waker.Close()
+			e.r.close()
+			return nil, refuse("netpoller", err)
+		}
+	}
 	e.workers = op.NewWorkers(o.Workers, e.waker.Wake)
 	return e, nil
 }
+
+func (e *Engine) park() error {
+	e.waker.Use(&e.parker)
+	return e.parker.Open(e.r.fd, e.r.ready)
+}
+
+// Parked reports whether waits take place in Go's netpoller.
+func (e *Engine) Parked() bool { return e.parker.On() }
 
 // Name returns "io_uring".
 func (e *Engine) Name() string { return "io_uring" }
@@ -112,14 +131,16 @@ func (e *Engine) Enter() error {
 			return refuse("enable", err)
 		}
 	}
-	e.r.registerSelf()
-	e.watchWaker()
+	if !e.Parked() {
+		e.r.registerSelf()
+		e.watchWaker()
+	}
 	return nil
 }
 
-// Bound returns true: single issuer, deferred task work and the registered
-// descriptor belong to a thread.
-func (e *Engine) Bound() bool { return true }
+// Bound returns true unless waits take place in the netpoller: single issuer,
+// deferred task work and the registered descriptor belong to a thread.
+func (e *Engine) Bound() bool { return !e.Parked() }
 
 // InFlight returns how many operations were started and not returned.
 func (e *Engine) InFlight() int { return e.inFlight }
@@ -143,6 +164,7 @@ func (e *Engine) Close() error {
 	e.FlushPeers(true)
 	e.workers.Close()
 	e.door.close()
+	e.parker.Close()
 	e.r.close()
 	e.bufs.close()
 	e.waker.Close()

@@ -8,6 +8,9 @@ type Options struct {
 	// times as many. It is rounded up to a power of two, and halved until
 	// RLIMIT_MEMLOCK allows it.
 	Entries int
+	// Park has waits take place in Go's netpoller: the ring then belongs to no thread,
+	// and costs more for each operation, but blocks none, and waking goroutines is cheap.
+	Park bool
 	// Workers is how many goroutines execute what the kernel's ring lacks.
 	Workers int
 

@@ -77,6 +77,10 @@ func (r *rings) reap(limit uint32, f func(*cqe)) int {
 	return int(n)
 }
 
+func (r *rings) pending() bool { return r.g.SQReady() > 0 }
+
+func (r *rings) ready() bool { return r.g.CQReady() > 0 || r.overflowed() }
+
 func (r *rings) overflowed() bool { return r.g.CQHasOverflow() }
 
 func (r *rings) enable() error {

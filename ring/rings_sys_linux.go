@@ -171,6 +171,14 @@ func (r *rings) reap(limit uint32, f func(*cqe)) int {
 	return int(n)
 }
 
+// pending reports whether entries are prepared that the kernel has not taken.
+func (r *rings) pending() bool { return r.tail != atomic.LoadUint32(r.sqHead) }
+
+// ready reports whether there are completions to reap.
+func (r *rings) ready() bool {
+	return atomic.LoadUint32(r.cqTail) != *r.cqHead || r.overflowed()
+}
+
 // overflowed reports whether the kernel holds completions that found no place.
 func (r *rings) overflowed() bool { return atomic.LoadUint32(r.sqFlags)&sqOverflow != 0 }
 

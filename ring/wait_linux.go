@@ -18,6 +18,9 @@ func (e *Engine) Wait(d, hold time.Duration, done []op.Completion) ([]op.Complet
 	e.submitLine()
 	e.FlushPeers(false) // the wait would hold their descriptors
 	d = e.retries.Limit(d)
+	if e.Parked() {
+		e.parker.Limit(d)
+	}
 	var err error
 	if e.waker.Arm() && len(e.done) == 0 && d != 0 && len(e.cancels) == 0 && e.lineHead == len(e.line) && !e.unwatched {
 		e.counters.Enters++
@@ -44,6 +47,12 @@ const several = 300 * time.Microsecond
 // the next one late (32 in flight: 70,000 reads a second of 6.2 us each, against
 // 80,000 of 3.7 us). A signal ends the wait, so a stop-the-world isn't late.
 func (e *Engine) wait(d, hold time.Duration) error {
+	if e.Parked() {
+		if err := e.r.enterNow(); err != nil || e.r.pending() {
+			return err // the kernel takes the rest when completions are reaped, or memory is free
+		}
+		return e.parker.Park()
+	}
 	if e.files > 0 && hold > several && (d < 0 || d > hold) {
 		if n := min(e.files/8+1, 16); n > 1 && e.files == e.inFlight {
 			hold -= several

@@ -27,6 +27,9 @@ type HandleState struct {
 
 	// Torn is set when a send stopped part-way: what is behind it fails.
 	Torn bool
+	// Resumes is set if whoever sends knows how far it came and goes on there: then
+	// a send that stopped part-way tears nothing. It is set before the first send.
+	Resumes bool
 	// NoSeek is set if the descriptor has no offsets: pipes, sockets, terminals.
 	NoSeek bool
 	// Unix is set for unix sockets.
@@ -57,6 +60,8 @@ type HandleState struct {
 	Named int32
 	// Held is how many Buffers were filled for the handle and not returned.
 	Held int32
+	// guests counts those who use the descriptor's number themselves: Use.
+	guests atomic.Int32
 	// busy counts what the user has called work in progress: Conn.Busy.
 	busy atomic.Int32
 }
@@ -113,6 +118,19 @@ func (s *HandleState) SealForClose() bool { return s.gate.Or(gateClosed)&gateClo
 
 // Closing reports whether a close has been submitted.
 func (s *HandleState) Closing() bool { return s.gate.Load()&gateClosed != 0 }
+
+// Use keeps the descriptor open, unless the handle is closing, until as many Leave.
+// It reports whether it does; Leave must follow in any case.
+func (s *HandleState) Use() bool {
+	s.guests.Add(1)
+	return !s.Closing() // whoever closes looks for guests after that bit was set
+}
+
+// Leave ends a Use. It reports whether a close may be waiting for that.
+func (s *HandleState) Leave() bool { return s.guests.Add(-1) == 0 && s.Closing() }
+
+// Used reports whether somebody uses the descriptor's number.
+func (s *HandleState) Used() bool { return s.guests.Load() > 0 }
 
 // AddBusy counts work in progress that the loop can't see. Any goroutine.
 func (s *HandleState) AddBusy(n int) { s.busy.Add(int32(n)) }

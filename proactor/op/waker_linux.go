@@ -17,8 +17,9 @@ type Waker struct {
 	woken   atomic.Bool
 	waiting atomic.Bool
 
-	mu sync.Mutex // keeps a late Wake off a descriptor number that is closed
-	fd int
+	mu     sync.Mutex // keeps a late Wake off a descriptor number that is closed
+	fd     int
+	parker *Parker // waits instead of a thread
 }
 
 // Open makes the eventfd.
@@ -30,6 +31,9 @@ func (w *Waker) Open() error {
 	w.fd = fd
 	return nil
 }
+
+// Use has wake-ups end the parker's waits: the eventfd is for nothing then.
+func (w *Waker) Use(p *Parker) { w.parker = p }
 
 // FD returns the eventfd, to be watched.
 func (w *Waker) FD() int { return w.fd }
@@ -54,7 +58,11 @@ func (w *Waker) Wake() {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.fd >= 0 {
+	switch {
+	case w.fd < 0:
+	case w.parker != nil:
+		w.parker.Wake()
+	default:
 		var one [8]byte
 		binary.NativeEndian.PutUint64(one[:], 1)
 		_, _ = unix.Write(w.fd, one[:])

@@ -99,8 +99,8 @@ func (e *env) occupy() (release func()) {
 	return sync.OnceFunc(func() { close(done) })
 }
 
-// cancelled is what an operation ends with that is cancelled before a worker has begun
-// it, or while the ring waits with it.
+// cancelled is what an operation ends with that no ring executes, and that is cancelled
+// before a worker has begun it.
 func (e *env) cancelled(do does) error {
 	e.Helper()
 	release := e.occupy()
@@ -120,11 +120,10 @@ func fileOwnErrors(e *env) {
 	reading := func(d func(int, error)) (op.Ticket, error) { return f.ReadAt(b, 0, d) }
 	require.True(e, ends(e, ofCount(reading)) == io.EOF, "the end of a file comes bare")
 
-	// With O_CREAT a ring opens on a thread of the kernel's: its own first try is
-	// non-blocking, which opens a FIFO.
-	fifo := filepath.Join(e.TempDir(), "fifo")
-	require.NoError(e, unix.Mkfifo(fifo, 0o600))
-	require.Equal(e, &fs.PathError{Op: "open", Path: fifo, Err: op.ErrCanceled}, e.cancelled(e.opening(fifo, os.O_RDONLY|os.O_CREATE)))
+	listing := func(d func(error)) (op.Ticket, error) {
+		return e.loop.Listxattr(path, func(_ []string, err error) { d(err) })
+	}
+	require.Equal(e, &fs.PathError{Op: "listxattr", Path: path, Err: op.ErrCanceled}, e.cancelled(listing))
 
 	var pipe [2]int
 	require.NoError(e, unix.Pipe2(pipe[:], unix.O_CLOEXEC))

@@ -1,0 +1,45 @@
+package blocking
+
+import (
+	"os"
+	"syscall"
+
+	"github.com/seed-2ff0fea0/go-proactor/proactor/op"
+	"golang.org/x/sys/unix"
+)
+
+// scratch is what a system call needs besides the operation.
+type scratch = op.Scratch
+
+// quick is how many bytes a system call may move that is hidden from the Go scheduler:
+// a few microseconds.
+const quick = 32 << 10
+
+// try executes the waiter's operation, prepared, once and at once: done is false if
+// the kernel would have to wait. The operation stays the waiter's.
+func (w *waiter) try() (n int, done bool, err error) {
+	for {
+		ret := op.Attempt(&w.op, &w.scratch, w.op.Req().Total() > quick)
+		switch {
+		case ret >= 0:
+			return int(ret), true, nil
+		case ret == op.EAGAIN:
+			return 0, false, nil
+		case ret != -int32(unix.EINTR):
+			return 0, true, syscall.Errno(-ret)
+		}
+	}
+}
+
+// shutdown ends a side of a connection (shutdown(2)).
+func shutdown(fd, how int) error { return os.NewSyscallError("shutdown", unix.Shutdown(fd, how)) }
+
+// keepAlive has the connections that a socket accepts probe their peers as those of
+// package net do: they inherit it. On sockets that aren't TCP it does no harm.
+func keepAlive(fd int) {
+	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1)
+	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, 15)
+	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, 15)
+}
+
+func duplicate(fd int) (int, error) { return unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0) }

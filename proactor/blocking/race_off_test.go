@@ -1,0 +1,5 @@
+//go:build linux && !race
+
+package blocking_test
+
+const raceEnabled = false
