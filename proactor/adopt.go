@@ -74,7 +74,7 @@ func (l *Loop) adoptListener(ln net.Listener) (*Listener, error) {
 		return nil, err
 	}
 	n := &Listener{loop: l, addr: ln.Addr()}
-	if err := l.adopt(&n.handle, fd); err != nil {
+	if err := l.adopt(&n.handle, fd, unknownFlags); err != nil {
 		op.CloseFD(fd)
 		return nil, err
 	}

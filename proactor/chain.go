@@ -22,9 +22,10 @@ type Chain struct {
 // later one finds wrong (a closed handle: net.ErrClosed) is its result. Deadlines count
 // from when they were set. Any goroutine may call it.
 //
-// The links are the loop's on both engines. Linked entries of a ring would save an
-// operation the way through the loop, but not its callback; what reads a file could not
-// use the descriptor that the entry before it opens, but for a table of direct ones.
+// The links are the loop's on both engines. On a bare ring, linked entries that open
+// into a table of direct descriptors, read and close took as much CPU as the same three
+// in rounds of 32 files on ext4, and 6 to 10 % less on tmpfs (Linux 6.18): an enter is
+// shared anyway, and the callbacks would remain.
 func (l *Loop) Chain(ops ...*op.Op) (*Chain, error) {
 	for i, o := range ops {
 		if err := wellFormed(o); err != nil {
@@ -38,9 +39,10 @@ func (l *Loop) Chain(ops ...*op.Op) (*Chain, error) {
 	if len(ops) == 0 {
 		return c, nil
 	}
+	step := c.step
 	for i, o := range ops {
 		c.tickets[i], c.done[i] = o.Claim(), o.Done
-		o.Done = c.step
+		o.Done = step
 		if b := o.Req().Buf; b != nil {
 			b.Lend()
 		}

@@ -52,7 +52,7 @@ func (c *Conn) setting() *settings {
 // from here on; on an error it stays the caller's. Any goroutine may call it.
 func (l *Loop) NewConn(fd int) (*Conn, error) {
 	c := &Conn{loop: l}
-	if err := l.adopt(&c.handle, fd); err != nil {
+	if err := l.adopt(&c.handle, fd, unknownFlags); err != nil {
 		return nil, err
 	}
 	return c, nil

@@ -51,7 +51,7 @@ func (l *Loop) OpenFile(name string, flags int, mode uint32, done func(*File, er
 			done(nil, err)
 			return
 		}
-		f, err := l.NewFile(fd, name)
+		f, err := l.newFile(fd, name, flags)
 		if err != nil {
 			op.CloseFD(fd)
 		}
@@ -64,8 +64,12 @@ func (l *Loop) OpenFile(name string, flags int, mode uint32, done func(*File, er
 // NewFile makes a descriptor a File of the loop, which owns it from here on; on
 // an error it stays the caller's. Any goroutine may call it.
 func (l *Loop) NewFile(fd int, name string) (*File, error) {
+	return l.newFile(fd, name, unknownFlags)
+}
+
+func (l *Loop) newFile(fd int, name string, flags int) (*File, error) {
 	f := &File{loop: l, name: name}
-	if err := l.adopt(&f.handle, fd); err != nil {
+	if err := l.adopt(&f.handle, fd, flags); err != nil {
 		return nil, err
 	}
 	return f, nil

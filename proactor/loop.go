@@ -220,14 +220,17 @@ func (l *Loop) runLeft() {
 // may call it.
 func (l *Loop) Register(fd int) (*op.Handle, error) {
 	h := new(op.Handle)
-	if err := l.adopt(h, fd); err != nil {
+	if err := l.adopt(h, fd, unknownFlags); err != nil {
 		return nil, err
 	}
 	return h, nil
 }
 
-func (l *Loop) adopt(h *op.Handle, fd int) error {
-	kind, seek, err := prepareDescriptor(fd)
+// unknownFlags are those of a descriptor that the loop hasn't opened: it asks.
+const unknownFlags = -1
+
+func (l *Loop) adopt(h *op.Handle, fd, flags int) error {
+	kind, seek, err := prepareDescriptor(fd, flags)
 	if err != nil {
 		return fmt.Errorf("register descriptor %d: %w", fd, err)
 	}

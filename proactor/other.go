@@ -21,7 +21,7 @@ func openEngine(o *options) (op.Engine, string, error) {
 
 func threadID() int64 { return 1 }
 
-func prepareDescriptor(int) (op.Kind, bool, error) { return 0, false, errors.ErrUnsupported }
+func prepareDescriptor(int, int) (op.Kind, bool, error) { return 0, false, errors.ErrUnsupported }
 
 func isUnix(int) bool { return false }
 

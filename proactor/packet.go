@@ -72,7 +72,7 @@ func (l *Loop) NewPacketConn(fd int) (*PacketConn, error) {
 		return nil, fmt.Errorf("proactor: descriptor %d is no datagram socket: %w", fd, errors.ErrUnsupported)
 	}
 	c := &PacketConn{loop: l}
-	if err := l.adopt(&c.handle, fd); err != nil {
+	if err := l.adopt(&c.handle, fd, unknownFlags); err != nil {
 		return nil, err
 	}
 	return c, nil

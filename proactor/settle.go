@@ -94,15 +94,16 @@ func (l *Loop) settleOpened(o *op.Op) {
 	}
 	r.Moved = int(r.Ret)
 	if r.Code == op.OpenAt2 && r.Args().Into != nil {
-		l.finish(o, l.openedInto(r.Args().Into, r.Moved))
+		a := r.Args()
+		l.finish(o, l.openedInto(a.Into, r.Moved, int(a.How.Flags)))
 		return
 	}
 	l.finish(o, 0)
 }
 
 // openedInto makes a new descriptor a handle.
-func (l *Loop) openedInto(h *op.Handle, fd int) int32 {
-	err := l.adopt(h, fd)
+func (l *Loop) openedInto(h *op.Handle, fd, flags int) int32 {
+	err := l.adopt(h, fd, flags)
 	if err == nil {
 		return 0
 	}

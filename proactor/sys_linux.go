@@ -15,15 +15,16 @@ func threadID() int64 { return int64(unix.Gettid()) }
 
 // prepareDescriptor tells what fd is and whether it has offsets, and makes it fit
 // for a loop: what can wait for readiness is made non-blocking, because on epoll
-// the try comes first.
-func prepareDescriptor(fd int) (kind op.Kind, seek bool, err error) {
+// the try comes first. Flags are those that it was opened with, or unknownFlags.
+func prepareDescriptor(fd, flags int) (kind op.Kind, seek bool, err error) {
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
 		return 0, false, os.NewSyscallError("fstat", err)
 	}
-	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
-	if err != nil {
-		return 0, false, os.NewSyscallError("fcntl", err)
+	if flags == unknownFlags {
+		if flags, err = unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0); err != nil {
+			return 0, false, os.NewSyscallError("fcntl", err)
+		}
 	}
 	switch st.Mode & unix.S_IFMT {
 	case unix.S_IFSOCK:
