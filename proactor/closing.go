@@ -30,7 +30,7 @@ func (l *Loop) admitClose(o *op.Op) {
 		return
 	}
 	if r.Off > 0 && s.Pending() {
-		r.When = l.now + r.Off
+		r.When = l.in(r.Off)
 		l.timers.arm(o)
 	}
 	l.endLine(&s.In)

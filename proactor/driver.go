@@ -2,6 +2,7 @@ package proactor
 
 import (
 	"fmt"
+	"math"
 	"runtime"
 	"sync"
 	"time"
@@ -145,7 +146,7 @@ func (l *Loop) turn(d time.Duration) (n int, err error) {
 
 // spin looks for work without sleeping, for as long as WithBusyPoll says.
 func (l *Loop) spin() (n int, err error) {
-	for end := l.now + int64(l.opts.busyPoll); l.now < end && n == 0 && err == nil && !l.sealing.Load(); {
+	for end := l.in(int64(l.opts.busyPoll)); l.now < end && n == 0 && err == nil && !l.sealing.Load(); {
 		if l.now = op.Now(); l.now-l.yielded > l.yieldEvery {
 			l.yield()
 		}
@@ -175,6 +176,9 @@ func (l *Loop) settleBatch() {
 		l.settle(c)
 	}
 }
+
+// in is the time d ns after the turn's; as late as there is, if that is later.
+func (l *Loop) in(d int64) int64 { return l.now + min(d, math.MaxInt64-l.now) }
 
 // sleep waits for a completion, a wake-up, the next deadline, or d.
 func (l *Loop) sleep(d time.Duration) error {

@@ -48,7 +48,7 @@ func (l *Loop) event(c op.Completion) {
 	}
 	if r.Off != 0 { // the idle time-out begins anew
 		l.timers.disarm(c.Op)
-		r.When = l.now + r.Off
+		r.When = l.in(r.Off)
 		l.timers.arm(c.Op)
 	}
 	if c.Buf != nil {

@@ -59,7 +59,7 @@ func wellFormed(o *op.Op) error {
 func (l *Loop) submit(o *op.Op) bool {
 	r := o.Req()
 	if r.Code == op.Timeout {
-		r.When = op.Now() + r.Off // not from the turn's time, which is a little earlier
+		r.When = op.After(r.Off) // not from the turn's time, which is a little earlier
 	}
 	if !l.letIn(r, o) {
 		return false

@@ -28,7 +28,7 @@ func (l *Loop) Every(d time.Duration, each func(error)) (*Ticker, error) {
 	if each == nil || d <= 0 {
 		panic("proactor: Every without a callback, or without a time between")
 	}
-	t := &Ticker{loop: l, every: int64(d), next: op.Now() + int64(d), each: each}
+	t := &Ticker{loop: l, every: int64(d), next: op.After(int64(d)), each: each}
 	t.op.Done = t.tick
 	if err := t.arm(); err != nil {
 		return nil, err

@@ -1,6 +1,7 @@
 package op
 
 import (
+	"math"
 	"sync/atomic"
 	"time"
 	"unsafe"
@@ -237,7 +238,7 @@ func (o *Op) SetDeadline(t time.Time) *Op {
 	o.mustBeIdle()
 	o.req.When = 0
 	if !t.IsZero() {
-		o.req.When = max(Now()+int64(time.Until(t)), 1)
+		o.req.When = max(After(int64(time.Until(t))), 1)
 	}
 	return o
 }
@@ -246,7 +247,7 @@ func (o *Op) SetDeadline(t time.Time) *Op {
 // the longest time between two results. It returns o.
 func (o *Op) SetTimeout(d time.Duration) *Op {
 	o.mustBeIdle()
-	o.req.When = max(Now()+int64(d), 1)
+	o.req.When = max(After(int64(d)), 1)
 	if o.req.Code.Info().Multi {
 		o.req.Off = max(int64(d), 1)
 	}
@@ -257,3 +258,9 @@ var epoch = time.Now()
 
 // Now is the clock of deadlines: monotonic, in ns since the program started.
 func Now() int64 { return int64(time.Since(epoch)) + 1 }
+
+// After is the time d ns from now on that clock; as late as there is, if that is later.
+func After(d int64) int64 {
+	now := Now()
+	return now + min(d, math.MaxInt64-now)
+}

@@ -1,7 +1,9 @@
 package op
 
 import (
+	"math"
 	"testing"
+	"time"
 	"unsafe"
 
 	"github.com/stretchr/testify/require"
@@ -154,4 +156,15 @@ func TestATableKeepsItsElementsWhereTheyAre(t *testing.T) {
 	require.EqualValues(t, 256, x.Len())
 	require.EqualValues(t, 256, x.Add())
 	require.Zero(t, *x.At(256), "a dropped element is zero again")
+}
+
+// Far is not at once.
+func TestDeadlinesBeyondTheClockAreAsLateAsItGoes(t *testing.T) {
+	var h Handle
+	o := new(Op).Recv(&h, nil)
+	require.EqualValues(t, math.MaxInt64, o.SetTimeout(math.MaxInt64).req.When)
+	o.SetDeadline(time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC))
+	require.EqualValues(t, math.MaxInt64, o.req.When)
+	require.EqualValues(t, 1, o.SetDeadline(time.Unix(0, 0)).req.When)
+	require.EqualValues(t, 1, o.SetTimeout(math.MinInt64).req.When)
 }
