@@ -400,12 +400,16 @@ func zeroCopyClose(e *env) {
 }
 
 // kernelPipe returns an empty pipe, which the test closes at its end if nothing else
-// does.
+// does; but not before the loop is done with it.
 func (e *env) kernelPipe() *op.Pipe {
 	e.Helper()
 	p, err := op.NewPipe(0)
 	require.NoError(e, err)
-	e.Cleanup(p.Close)
+	loop := e.loop
+	e.Cleanup(func() {
+		require.NoError(e, loop.Close())
+		p.Close()
+	})
 	return p
 }
 
