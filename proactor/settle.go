@@ -167,9 +167,6 @@ func (l *Loop) conclude(o *op.Op, from *op.List, status int32) {
 	r.Ret, r.Phase = status, op.Finished
 	l.timers.disarm(o)
 	from.Remove(o)
-	if r.Code.Info().Second {
-		l.letGo2(r)
-	}
 	if r.Code == op.RecvEach || r.Code == op.RecvMsgEach {
 		l.buffers.forget(o)
 	}
@@ -182,6 +179,9 @@ func (l *Loop) conclude(o *op.Op, from *op.List, status int32) {
 	}
 	l.due.push(op.Completion{Op: o, Ret: status})
 	l.ndue++
+	if r.Code.Info().Second {
+		l.letGo2(r) // after that: the close of the second handle can be due at once
+	}
 }
 
 // end asks an operation to end before its time. What has not begun ends here;
@@ -206,6 +206,9 @@ func (l *Loop) end(o *op.Op, why op.Why) {
 			op.Disconnect(int(r.Handle.State().FD))
 		}
 	case op.Started:
+		if r.Code == op.SendZC && why == op.ByClose {
+			abortZeroCopy(r)
+		}
 		if r.Why == op.NotAsked && r.Code != op.Close {
 			r.Why = why
 			l.engine.Cancel(o)
