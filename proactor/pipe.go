@@ -44,7 +44,6 @@ type Relay struct {
 	pipe     *op.Pipe // holds what has come, nil while nothing has
 	moved    atomic.Int64
 	canceled atomic.Bool
-	err      error // of the receiving side
 	done     func(n int64, err error)
 }
 
@@ -100,12 +99,22 @@ func (r *Relay) submit(o *op.Op, timeout int64) error {
 	}
 	t, err := r.src.loop.Submit(o)
 	if err == nil {
-		r.ticket.Store(&t)
+		r.latest(&t)
 		if r.canceled.Load() {
 			r.src.loop.Cancel(t)
 		}
 	}
 	return err
+}
+
+// latest keeps the ticket of what is under way. Pipe, which any goroutine calls, may be
+// late with the first: the loop has submitted the next by then.
+func (r *Relay) latest(t *op.Ticket) {
+	if *t == r.op.First() {
+		r.ticket.CompareAndSwap(nil, t)
+	} else {
+		r.ticket.Store(t)
+	}
 }
 
 // step is the callback of each operation of the relay, and submits the next.

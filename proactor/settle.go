@@ -102,6 +102,10 @@ func (l *Loop) settleOpened(o *op.Op) {
 
 // openedInto makes a new descriptor a handle.
 func (l *Loop) openedInto(h *op.Handle, fd int) int32 {
+	if h.State().Loop != 0 { // two operations were to open it
+		op.CloseFD(fd)
+		return -int32(syscall.EBUSY)
+	}
 	err := l.adopt(h, fd)
 	if err == nil {
 		return 0

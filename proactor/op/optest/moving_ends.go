@@ -24,6 +24,7 @@ var movingEnds = []test{
 	{"Move_AFileIsSentFromBehind4GiB", sendFileFar},
 	{"Move_NothingIsBehindTheEndOfTheLargestFile", sendFileFarthest},
 	{"Move_ADetachOfTheFileComesAfterItsSending", sendFileDetached},
+	{"Move_AFileThatIsBeingSentIsNotIdle", sendFileNotIdle},
 	{"Move_PipesAreTakenByWorkersToo", splicePoolWorkers},
 }
 
@@ -148,6 +149,19 @@ func sendFileDetached(e *env) {
 	require.NoError(e, err)
 	e.keep(fd)
 	require.Equal(e, "send", await(e, log))
+}
+
+func sendFileNotIdle(e *env) {
+	e.start()
+	h, peer := e.pair()
+	n := e.stuff(h)
+	f, _ := e.tempFile(pattern(0, 100))
+	sending, detach := newJob(), newJob()
+	e.put(sending.SendFile(h, f, 0, 100))
+	e.put(detach.DetachIdle(f))
+	detach.waitFor(e, 0, op.ErrPending)
+	e.read(peer, n+100)
+	sending.waitFor(e, 100, nil)
 }
 
 func splicePoolWorkers(e *env) {
