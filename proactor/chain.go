@@ -17,10 +17,10 @@ type Chain struct {
 }
 
 // Chain submits operations that run one after the other: each begins when the callback
-// of the one before it has run. Each gets its callback. If one fails, or moves less than
-// it was asked to (a read at the end of a file), those behind it don't begin, and their
-// callbacks get op.ErrCanceled; but not if it is marked by Op.HardLink. For example: open
-// (Op.OpenInto), a hard-linked read, close.
+// of the one before it has run, the final one of a multishot. Each gets its callback. If
+// one fails, or moves less than it was asked to (a read at the end of a file), those
+// behind it don't begin, and their callbacks get op.ErrCanceled; but not if it is marked
+// by Op.HardLink. For example: open (Op.OpenInto), a hard-linked read, close.
 //
 // It returns what Submit of the first returns: then no operation is taken in. What a
 // later one finds wrong (a closed handle: net.ErrClosed) is its result. Deadlines count

@@ -118,21 +118,28 @@ func (o *Op) splice(c Code, t Target, off int64, a *Args, n int) *Op {
 	r := o.prepare(c, t)
 	r.Ptr, r.N = unsafe.Pointer(a), n
 	r.setOffset(off)
-	if n < 0 {
+	if n < 0 || a.Pipe == nil && a.Pipes == nil {
 		r.Flags |= Invalid
 	}
 	return o
 }
 
-// Pipe returns the pipe of a splice.
-func (o *Op) Pipe() *Pipe { return o.req.Args().Pipe }
+// Pipe returns the pipe of a splice, or the one that a tee copies into: nil if there is
+// none.
+func (o *Op) Pipe() *Pipe {
+	switch o.req.Code {
+	case SpliceIn, SpliceOut, Tee:
+		return o.req.Args().Pipe
+	}
+	return nil
+}
 
 // Tee prepares tee(2): at most n bytes of what src holds are in dst, too, after that.
 // It waits for nothing. ENOBUFS: dst has no room.
 func (o *Op) Tee(dst, src *Pipe, n int) *Op {
 	r := o.prepare(Tee, nil)
 	r.Ptr, r.N = unsafe.Pointer(&Args{Pipe: dst, Pipe2: src}), n
-	if n < 0 {
+	if n < 0 || dst == nil || src == nil {
 		r.Flags |= Invalid
 	}
 	return o
