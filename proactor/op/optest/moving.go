@@ -394,7 +394,10 @@ func (e *env) kernelPipe() *op.Pipe {
 	e.Helper()
 	p, err := op.NewPipe(0)
 	require.NoError(e, err)
-	e.Cleanup(p.Close)
+	e.Cleanup(func() {
+		_ = e.loop.Close() // until then the pipe can be an operation's
+		p.Close()
+	})
 	return p
 }
 
