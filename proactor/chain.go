@@ -1,6 +1,10 @@
 package proactor
 
-import "github.com/seed-2ff0fea0/go-proactor/proactor/op"
+import (
+	"slices"
+
+	"github.com/seed-2ff0fea0/go-proactor/proactor/op"
+)
 
 // Chain is operations that run one after the other. It is made by Loop.Chain.
 type Chain struct {
@@ -13,10 +17,10 @@ type Chain struct {
 }
 
 // Chain submits operations that run one after the other: each begins when the callback
-// of the one before it has run. Each gets its callback. If one fails, or moves less than
-// it was asked to (a read at the end of a file), those behind it don't begin, and their
-// callbacks get op.ErrCanceled; but not if it is marked by Op.HardLink. For example: open
-// (Op.OpenInto), a hard-linked read, close.
+// of the one before it has run, the final one of a multishot. Each gets its callback. If
+// one fails, or moves less than it was asked to (a read at the end of a file), those
+// behind it don't begin, and their callbacks get op.ErrCanceled; but not if it is marked
+// by Op.HardLink. For example: open (Op.OpenInto), a hard-linked read, close.
 //
 // It returns what Submit of the first returns: then no operation is taken in. What a
 // later one finds wrong (a closed handle: net.ErrClosed) is its result. Deadlines count
@@ -31,33 +35,57 @@ func (l *Loop) Chain(ops ...*op.Op) (*Chain, error) {
 		if err := wellFormed(o); err != nil {
 			return nil, err
 		}
-		if h := o.Req().Handle; i == 0 || h == nil || h.State().Loop != 0 {
+		if i == 0 || !namesUnopened(o.Req()) {
 			l.mustBeOurs(o.Req())
 		}
 	}
-	c := &Chain{loop: l, ops: ops, tickets: make([]op.Ticket, len(ops)), done: make([]func(*op.Op), len(ops))}
+	c := &Chain{loop: l, ops: slices.Clone(ops), tickets: make([]op.Ticket, len(ops)), done: make([]func(*op.Op), len(ops))}
 	if len(ops) == 0 {
 		return c, nil
 	}
+	claimed, taken := 0, false
+	defer func() { // also when an operation is in flight, or twice in the chain: that panics
+		if !taken {
+			c.giveBack(claimed)
+		}
+	}()
 	step := c.step
-	for i, o := range ops {
+	for i, o := range c.ops {
 		c.tickets[i], c.done[i] = o.Claim(), o.Done
 		o.Done = step
 		if b := o.Req().Buf; b != nil {
 			b.Lend()
 		}
+		claimed++
 	}
-	if l.submit(ops[0]) {
-		return c, nil
+	if taken = l.submit(c.ops[0]); !taken {
+		return nil, ErrClosed
 	}
-	for i, o := range ops {
+	return c, nil
+}
+
+// namesUnopened reports whether a handle of an operation isn't open yet: one before it
+// in the chain should open it.
+func namesUnopened(r *op.Req) bool {
+	if h := r.Handle; h != nil && h.State().Loop == 0 {
+		return true
+	}
+	if !r.Code.Info().Second {
+		return false
+	}
+	h := r.Second()
+	return h != nil && h.State().Loop == 0
+}
+
+// giveBack makes the first n operations their owner's again.
+func (c *Chain) giveBack(n int) {
+	for i, o := range c.ops[:n] {
 		o.Done = c.done[i]
 		if b := o.Req().Buf; b != nil {
 			b.Unlend()
 		}
 		o.Yield()
 	}
-	return nil, ErrClosed
 }
 
 // Ticket names the submission of the i-th operation, for Loop.Cancel: it can be
@@ -73,6 +101,10 @@ func (c *Chain) Cancel() {
 
 // step is the callback of each operation.
 func (c *Chain) step(o *op.Op) {
+	if o.More() {
+		c.done[c.next](o)
+		return
+	}
 	_, err := o.Result()
 	o.Done = c.done[c.next]
 	goOn := err == nil || o.HardLinked() // now: its owner may prepare it anew
@@ -86,12 +118,11 @@ func (c *Chain) step(o *op.Op) {
 // begin begins the next operation, or ends it.
 func (c *Chain) begin(goOn bool) {
 	o, l := c.ops[c.next], c.loop
-	h := o.Req().Handle
 	c.broken = c.broken || !goOn
 	switch {
 	case c.broken || c.tickets[c.next].Asked():
 		l.refuse(o, op.Canceled)
-	case h != nil && h.State().Loop == 0: // what should have opened it has failed
+	case namesUnopened(o.Req()): // what should have opened it has failed
 		l.refuse(o, op.Closed)
 	case !l.submit(o):
 		l.refuse(o, op.Closed)

@@ -267,7 +267,8 @@ func (c *Conn) Close(done func(error)) error {
 // ErrPending on this loop's goroutine, and the connection goes on as if nobody had
 // asked. So move it when the callbacks of the last sends have run. What is submitted
 // between the call and the loop's look at it counts as under way, or ends with
-// ErrClosed. If Move fails with another error the connection is closed. It returns
+// ErrClosed. Time-outs and water marks are to be set anew. If Move fails with another
+// error the connection is closed. It returns
 // ErrClosed if that is already closing.
 func (c *Conn) Move(to *Loop, done func(*Conn, error)) error {
 	if done == nil {
@@ -281,7 +282,12 @@ func (c *Conn) Move(to *Loop, done func(*Conn, error)) error {
 		}
 		n, err := to.newConnOf(fd, c.State().Kind, c.State().Unix)
 		if err == nil {
-			if err = to.Post(func() { done(n, nil) }); err != nil {
+			torn := c.State().Torn
+			move := func() {
+				n.State().Torn = torn
+				done(n, nil)
+			}
+			if err = to.Post(move); err != nil {
 				_ = n.Abort(nil)
 			}
 		}

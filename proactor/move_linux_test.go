@@ -3,6 +3,7 @@ package proactor_test
 import (
 	"io"
 	"net"
+	"os"
 	"testing"
 	"time"
 
@@ -176,4 +177,21 @@ func TestMoveWhenTheLoopCloses(t *testing.T) {
 			require.Equal(t, io.EOF, err)
 		})
 	}
+}
+
+// A stream that was torn stays it, on whatever loop.
+func TestATornConnectionIsTornAfterItsMove(t *testing.T) {
+	bothEngines(t, func(t *testing.T, l *proactor.Loop) {
+		c, _ := connPair(t, l)
+		c.SetSendTimeout(time.Millisecond)
+		ended := make(chan error, 1)
+		_, err := c.Send(make([]byte, 64<<20), func(n int, err error) { ended <- err })
+		require.NoError(t, err)
+		require.ErrorIs(t, got(t, ended), os.ErrDeadlineExceeded)
+		m := got(t, move(t, c, l))
+		require.NoError(t, m.err)
+		_, err = m.c.Send([]byte("behind a gap"), func(n int, err error) { ended <- err })
+		require.NoError(t, err)
+		require.ErrorIs(t, got(t, ended), proactor.ErrTorn)
+	})
 }

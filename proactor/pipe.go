@@ -44,12 +44,14 @@ type Relay struct {
 	pipe     *op.Pipe // holds what has come, nil while nothing has
 	moved    atomic.Int64
 	canceled atomic.Bool
-	err      error // of the receiving side
 	done     func(n int64, err error)
 }
 
-// errTwoLoops is Pipe's answer to connections that it can't serve.
-var errTwoLoops = errors.New("proactor: Pipe between connections of two loops; Move one")
+// Pipe's answers to connections that it can't serve.
+var (
+	errTwoLoops = errors.New("proactor: Pipe between connections of two loops; Move one")
+	errBounds   = errors.New("proactor: Pipe would lose the bounds of messages")
+)
 
 // relayPiece is how much a relay moves in one piece at most, and so what it holds when
 // the receiver is slow. A pipe of 256 KiB moved a stream with less CPU than one of
@@ -72,6 +74,9 @@ func Pipe(dst, src *Conn, done func(n int64, err error)) (*Relay, error) {
 	}
 	if dst.loop != src.loop {
 		return nil, errTwoLoops
+	}
+	if dst.State().Kind.HasBounds() || src.State().Kind.HasBounds() {
+		return nil, errBounds
 	}
 	r := &Relay{dst: dst, src: src, done: done}
 	r.op.Done = r.step
@@ -100,12 +105,22 @@ func (r *Relay) submit(o *op.Op, timeout int64) error {
 	}
 	t, err := r.src.loop.Submit(o)
 	if err == nil {
-		r.ticket.Store(&t)
+		r.latest(&t)
 		if r.canceled.Load() {
 			r.src.loop.Cancel(t)
 		}
 	}
 	return err
+}
+
+// latest keeps the ticket of what is under way. Pipe, which any goroutine calls, may be
+// late with the first: the loop has submitted the next by then.
+func (r *Relay) latest(t *op.Ticket) {
+	if *t == r.op.First() {
+		r.ticket.CompareAndSwap(nil, t)
+	} else {
+		r.ticket.Store(t)
+	}
 }
 
 // step is the callback of each operation of the relay, and submits the next.

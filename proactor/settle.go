@@ -103,6 +103,10 @@ func (l *Loop) settleOpened(o *op.Op) {
 
 // openedInto makes a new descriptor a handle.
 func (l *Loop) openedInto(h *op.Handle, fd, flags int) int32 {
+	if h.State().Loop != 0 { // two operations were to open it
+		op.CloseFD(fd)
+		return -int32(syscall.EBUSY)
+	}
 	err := l.adopt(h, fd, flags)
 	if err == nil {
 		return 0
@@ -168,9 +172,6 @@ func (l *Loop) conclude(o *op.Op, from *op.List, status int32) {
 	r.Ret, r.Phase = status, op.Finished
 	l.timers.disarm(o)
 	from.Remove(o)
-	if r.Code.Info().Second {
-		l.letGo2(r)
-	}
 	if r.Code == op.RecvEach || r.Code == op.RecvMsgEach {
 		l.buffers.forget(o)
 	}
@@ -183,6 +184,9 @@ func (l *Loop) conclude(o *op.Op, from *op.List, status int32) {
 	}
 	l.due.push(op.Completion{Op: o, Ret: status})
 	l.ndue++
+	if r.Code.Info().Second {
+		l.letGo2(r) // after that: the close of the second handle can be due at once
+	}
 }
 
 // end asks an operation to end before its time. What has not begun ends here;
@@ -207,6 +211,9 @@ func (l *Loop) end(o *op.Op, why op.Why) {
 			op.Disconnect(int(r.Handle.State().FD))
 		}
 	case op.Started:
+		if r.Code == op.SendZC && why == op.ByClose {
+			abortZeroCopy(r)
+		}
 		if r.Why == op.NotAsked && r.Code != op.Close {
 			r.Why = why
 			l.engine.Cancel(o)

@@ -9,6 +9,16 @@ func (l *Loop) plainOrNot(r *op.Req) {
 	}
 }
 
+// abortZeroCopy is for a zero-copy send that is with the engine while its handle is
+// aborted: of what has gone, the kernel would need the memory for as long as the peer
+// likes. If it isn't known what has gone, that is seen to when it is.
+func abortZeroCopy(r *op.Req) {
+	r.Off |= op.Aborted
+	if r.Off&op.Partial != 0 {
+		op.Disconnect(int(r.Handle.State().FD))
+	}
+}
+
 // settleZeroCopy judges what is special about a zero-copy send: after its result the
 // kernel still needs the memory, until the notification. What is behind it in line
 // goes on meanwhile, and the operation waits beside the line. It reports whether that
@@ -29,6 +39,9 @@ func (l *Loop) settleZeroCopy(c op.Completion) bool {
 		s.Loose.Push(c.Op)
 		if r.Moved < r.N {
 			s.Torn = true
+		}
+		if r.Off&op.Aborted != 0 {
+			op.Disconnect(int(s.FD))
 		}
 		l.advance(&s.Out)
 	case r.Phase == op.Notifying:

@@ -297,10 +297,10 @@ func (e *Engine) Cancel(o *op.Op) {
 		return // on its way back already
 	}
 	s := e.slots.all.At(i)
+	s.cancel = true
 	if s.sent {
 		return // only the peer can end it
 	}
-	s.cancel = true
 	if s.queued { // the kernel hasn't heard of it
 		s.gone, s.o = true, nil
 		e.finish(o, -int32(unix.ECANCELED))
@@ -328,20 +328,20 @@ func (e *Engine) complete(c *cqe) {
 	if r := s.o.Req(); !s.poll && r.Code == op.WaitID && c.res == 0 && r.Exit().Empty() {
 		c.res = op.EAGAIN // a pidfd with O_NONBLOCK
 	}
-	o, res := s.o, c.res
+	o := s.o
 	switch r := o.Req(); {
 	case r.Code == op.SendZC && e.completeZeroCopy(i, c):
 		return
-	case s.poll && res >= 0:
+	case s.poll && c.res >= 0:
 		e.try(i)
 		return
-	case res == op.EAGAIN && !s.poll && r.Handle != nil && r.ByTime():
+	case c.res == op.EAGAIN && !s.poll && r.Handle != nil && r.ByTime():
 		e.later(i)
 		return
-	case res == op.EAGAIN && r.Code.Info().Way == op.ByReadiness && !s.poll:
+	case c.res == op.EAGAIN && r.Code.Info().Way == op.ByReadiness && !s.poll:
 		e.await(i) // old kernels, where a non-blocking descriptor says so
 		return
-	case res == op.EAGAIN && r.Code.Info().Way == op.ByWorker && !r.NoWait():
+	case c.res == op.EAGAIN && r.Code.Info().Way == op.ByWorker && !r.NoWait():
 		e.slots.release(i) // O_NONBLOCK where the file system can't tell
 		e.counters.Jobs++
 		e.workers.Start(o)
@@ -379,7 +379,7 @@ func (e *Engine) completeTagged(c *cqe) {
 	if c.res != -int32(unix.ENOENT) && c.res != -int32(unix.EALREADY) {
 		return
 	}
-	if s, _ := e.slots.find(c.userData &^ cancelTag); s != nil && waits(s.o.Req().Code) {
+	if s, _ := e.slots.find(c.userData &^ cancelTag); s != nil && !s.sent && waits(s.o.Req().Code) {
 		e.again = append(e.again, c.userData&^cancelTag)
 	}
 }

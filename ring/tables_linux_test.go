@@ -6,6 +6,7 @@ import (
 
 	"github.com/seed-2ff0fea0/go-proactor/proactor/op"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 )
 
 func TestEveryOperationHasAnEncodingOrNeedsNone(t *testing.T) {
@@ -84,4 +85,18 @@ func TestOnlyWhatLiesInARegisteredRegionIsFixed(t *testing.T) {
 		require.EqualValues(t, opRead, entry(outside, op.ReadAt).opcode)
 		require.EqualValues(t, opWrite, entry(outside, op.WriteAt).opcode)
 	}
+}
+
+// Between the error of a zero-copy send and its notification a cancel has nothing to
+// cancel, but it must not be sent again as an ordinary one after that.
+func TestACancelBetweenTheResultsOfAZeroCopySendHolds(t *testing.T) {
+	e := &Engine{slots: slots{free: none}}
+	o := new(op.Op)
+	i := e.slots.take(o.SendZeroCopy(nil, make([]byte, 1)))
+	require.True(t, e.completeZeroCopy(i, &cqe{res: -int32(unix.EOPNOTSUPP), flags: cqeMore}))
+	e.Cancel(o)
+	require.Empty(t, e.cancels)
+	c := cqe{flags: cqeNotif}
+	require.False(t, e.completeZeroCopy(i, &c))
+	require.Equal(t, -int32(unix.ECANCELED), c.res)
 }

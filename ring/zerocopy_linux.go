@@ -50,7 +50,11 @@ func (e *Engine) completeZeroCopy(i uint32, c *cqe) bool {
 		}
 	}
 	if c.res == -int32(unix.EOPNOTSUPP) || c.res == -int32(unix.ENOMEM) { // the socket can't; RLIMIT_MEMLOCK
-		if r.Off&op.PlainSend == 0 && !s.cancel {
+		switch {
+		case r.Off&op.PlainSend != 0:
+		case s.cancel: // what it comes to as a plain send, it doesn't come to any more
+			c.res = -int32(unix.ECANCELED)
+		default:
 			r.Off |= op.PlainSend
 			e.submit(i)
 			return true

@@ -142,7 +142,8 @@ func (o *Op) OpenAt2(dir Target, path string, how OpenHow) *Op {
 }
 
 // OpenInto is OpenAt whose descriptor becomes h, a zero Handle: as if the callback had
-// registered it. So operations of the same chain can name h before it is open.
+// registered it. So operations of the same chain can name h before it is open. EBUSY: another
+// operation has opened h meanwhile.
 func (o *Op) OpenInto(h *Handle, dir Target, path string, flags int, mode uint32) *Op {
 	if h.s.Loop != 0 {
 		panic("proactor: OpenInto a Handle that has been in use")

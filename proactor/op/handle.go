@@ -149,7 +149,7 @@ func (s *HandleState) Pending() bool {
 
 // Idle reports whether nothing is under way but multishot operations.
 func (s *HandleState) Idle() bool {
-	if !s.Out.Empty() || !s.Loose.Empty() {
+	if !s.Out.Empty() || !s.Loose.Empty() || s.Named > 0 {
 		return false
 	}
 	for o := s.In.Head(); o != nil; o = o.req.Next {

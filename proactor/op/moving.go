@@ -1,6 +1,9 @@
 package op
 
-import "unsafe"
+import (
+	"sync"
+	"unsafe"
+)
 
 // Pipe is a pipe of the kernel's, used as memory: splice(2) moves what a descriptor
 // has into it and what it has to a descriptor, without a copy through the program.
@@ -19,9 +22,11 @@ func (p *Pipe) Len() int { return p.n }
 // aren't a page each fill it sooner.
 func (p *Pipe) Size() int { return p.size }
 
-// Pipes are a loop's pipes that nobody uses. Loop goroutine only.
+// Pipes are pipes that nobody uses. Any goroutine may call its methods: where a
+// descriptor has no readiness, a worker takes the pipe.
 type Pipes struct {
 	Size   int // of each, in bytes
+	mu     sync.Mutex
 	free   []*Pipe
 	closed bool
 }
@@ -31,6 +36,8 @@ const maxIdlePipes = 64
 
 // Put gives a pipe back. One that isn't empty is closed, and each after Close.
 func (s *Pipes) Put(p *Pipe) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if p.n > 0 || s.closed || len(s.free) >= maxIdlePipes {
 		p.Close()
 		return
@@ -40,10 +47,25 @@ func (s *Pipes) Put(p *Pipe) {
 
 // Close closes the pipes.
 func (s *Pipes) Close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for _, p := range s.free {
 		p.Close()
 	}
 	s.free, s.closed = nil, true
+}
+
+// idle returns a pipe of those there are, nil if there is none.
+func (s *Pipes) idle() *Pipe {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	last := len(s.free) - 1
+	if last < 0 {
+		return nil
+	}
+	p := s.free[last]
+	s.free[last], s.free = nil, s.free[:last]
+	return p
 }
 
 // ToTheEnd as a count means: up to the end of the file.
@@ -96,21 +118,28 @@ func (o *Op) splice(c Code, t Target, off int64, a *Args, n int) *Op {
 	r := o.prepare(c, t)
 	r.Ptr, r.N = unsafe.Pointer(a), n
 	r.setOffset(off)
-	if n < 0 {
+	if n < 0 || a.Pipe == nil && a.Pipes == nil {
 		r.Flags |= Invalid
 	}
 	return o
 }
 
-// Pipe returns the pipe of a splice.
-func (o *Op) Pipe() *Pipe { return o.req.Args().Pipe }
+// Pipe returns the pipe of a splice, or the one that a tee copies into: nil if there is
+// none.
+func (o *Op) Pipe() *Pipe {
+	switch o.req.Code {
+	case SpliceIn, SpliceOut, Tee:
+		return o.req.Args().Pipe
+	}
+	return nil
+}
 
 // Tee prepares tee(2): at most n bytes of what src holds are in dst, too, after that.
 // It waits for nothing. ENOBUFS: dst has no room.
 func (o *Op) Tee(dst, src *Pipe, n int) *Op {
 	r := o.prepare(Tee, nil)
 	r.Ptr, r.N = unsafe.Pointer(&Args{Pipe: dst, Pipe2: src}), n
-	if n < 0 {
+	if n < 0 || dst == nil || src == nil {
 		r.Flags |= Invalid
 	}
 	return o
@@ -119,7 +148,8 @@ func (o *Op) Tee(dst, src *Pipe, n int) *Op {
 // SendZeroCopy is Send of memory that the network card reads by itself
 // (io_uring_prep_send_zc(3)). It completes when the kernel needs the memory no more,
 // which for TCP is when the peer has acknowledged the data: sends behind it go out
-// meanwhile, and can complete before it. Less than WithZeroCopyFrom bytes, and where
+// meanwhile, and can complete before it. A close whose linger time is over by then
+// resets the connection. Less than WithZeroCopyFrom bytes, and where
 // the kernel or the socket can't, it is an ordinary send. Op.Copied tells.
 func (o *Op) SendZeroCopy(t Target, b []byte) *Op { return o.bytes(SendZC, t, b, 0) }
 
@@ -136,6 +166,8 @@ const (
 	ZeroCopied
 	// Partial: not all has gone, and the notification of that is awaited.
 	Partial
+	// Aborted: its handle is aborted, so nobody waits for the peer any more.
+	Aborted
 )
 
 // OnFile reports whether a splice is from or to a file: a disk answers, not a peer.

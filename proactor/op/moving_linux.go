@@ -3,6 +3,7 @@ package op
 import (
 	"errors"
 	"io"
+	"math"
 	"os"
 	"unsafe"
 
@@ -69,9 +70,7 @@ func (p *Pipe) Read(b []byte) (n int, err error) {
 
 // take returns an empty pipe, or a negative errno.
 func (s *Pipes) take() (*Pipe, int32) {
-	if last := len(s.free) - 1; last >= 0 {
-		p := s.free[last]
-		s.free = s.free[:last]
+	if p := s.idle(); p != nil {
 		return p, 0
 	}
 	p, err := NewPipe(s.Size)
@@ -163,11 +162,17 @@ const (
 	step  = 128 << 10
 )
 
+// nextPiece returns where in the file it is, up to the largest offset there can be.
+func (r *Req) nextPiece() (from, end int64) {
+	from = r.RestOff()
+	return from, from + min(int64(r.N-r.Moved), piece, math.MaxInt64-from)
+}
+
 func sendFile(r *Req, block bool) int32 {
 	a := r.Args()
 	a.pos = r.RestOff()
 	n := min(int64(r.left()), max(a.cached-a.pos, step))
-	return call(block, unix.SYS_SENDFILE, r.fd(), uintptr(a.Dir2.s.FD), uintptr(unsafe.Pointer(&a.pos)), uintptr(n), 0, 0)
+	return call(block, sysSendfile, r.fd(), uintptr(a.Dir2.s.FD), uintptr(unsafe.Pointer(&a.pos)), uintptr(n), 0, 0)
 }
 
 // Cold reports whether the next piece of a SendFile isn't in the page cache: a loop
@@ -178,11 +183,10 @@ func (r *Req) Cold(s *Scratch) bool {
 	}
 	a := r.Args()
 	a.away = false
-	from := r.RestOff()
+	from, end := r.nextPiece()
 	if from < a.cached {
 		return false
 	}
-	end := from + min(int64(r.N-r.Moved), piece)
 	a.away = !s.finds(a.Dir2.s.FD, from, end)
 	if !a.away {
 		a.cached = end
@@ -202,7 +206,7 @@ func (s *Scratch) finds(fd int32, from, end int64) bool {
 	v.SetLen(1)
 	s.iov = append(s.iov[:0], v)
 	defer s.Clear()
-	for off := from; off < end; off = min(off+step, max(end-1, off+1)) {
+	for off := from; off < end; off += min(step, max(end-1-off, 1)) {
 		n := call(false, unix.SYS_PREADV2, uintptr(fd), uintptr(unsafe.Pointer(&s.iov[0])), 1, uintptr(off), uintptr(uint64(off)>>32), unix.RWF_NOWAIT)
 		if n <= 0 {
 			return n == 0 // behind the end of the file
@@ -238,8 +242,7 @@ func (r *Req) warm(s *Scratch) int32 {
 		s.disk = make([]byte, step)
 	}
 	a := r.Args()
-	from := r.RestOff()
-	end := from + min(int64(r.N-r.Moved), piece)
+	from, end := r.nextPiece()
 	for off := from; off < end; {
 		n, err := unix.Pread(int(a.Dir2.s.FD), s.disk[:min(step, end-off)], off)
 		if err != nil && err != unix.EINTR {

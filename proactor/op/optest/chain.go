@@ -26,6 +26,10 @@ var chainTests = []test{
 	{"Chain_RefusedIsTheCallers", chainRefused},
 	{"Chain_BuffersOfWhatNeverBeganComeBack", chainBuffers},
 	{"Chain_ItsOperationsCanBeUsedAgain", chainAgain},
+	{"Chain_AMultishotEndsBeforeTheNextBegins", chainMulti},
+	{"Chain_AnOperationTwiceIsRefusedWhole", chainTwice},
+	{"Chain_ASecondHandleIsOpenedInIt", chainSecond},
+	{"Chain_AHandleIsOpenedOnce", chainOpenedOnce},
 }
 
 // links makes n jobs, and a log of whose callback ran.
@@ -300,4 +304,91 @@ func chainAgain(e *env) {
 	_, err := e.loop.Chain(a.Nop(), b.Nop())
 	require.NoError(e, err)
 	await(e, end)
+}
+
+func chainMulti(e *env) {
+	l := e.start(proactor.WithBuffers(4, 1024))
+	h, peer := e.pair()
+	all, log := links(2)
+	pieces := make(chan string, 4)
+	ended := all[0].Done
+	all[0].Done = func(o *op.Op) {
+		if !o.More() {
+			ended(o)
+			return
+		}
+		b := o.Buffer()
+		pieces <- string(b.Bytes())
+		b.Release()
+	}
+	all[0].RecvEach(h).HardLink()
+	all[1].Nop()
+	e.chain(all...)
+	for _, s := range []string{"one", "two"} {
+		e.write(peer, []byte(s))
+		require.Equal(e, s, await(e, pieces))
+		all[1].stillPending(e)
+	}
+	peer.Close()
+	inOrder(e, log, 2)
+	all[0].waitFor(e, 0, io.EOF)
+	all[1].waitFor(e, 0, nil)
+	require.NoError(e, l.Close())
+}
+
+func chainTwice(e *env) {
+	l := e.start()
+	all, log := links(2)
+	ops := []*op.Op{all[0].Nop(), all[1].Nop(), &all[0].Op}
+	requirePanic(e, "in flight", func() { _, _ = l.Chain(ops...) })
+	require.False(e, all[0].InFlight())
+	require.False(e, all[1].InFlight())
+	e.onLoop(func() {
+		_, err := l.Chain(ops[:2]...)
+		require.NoError(e, err)
+		clear(ops) // the slice is the caller's
+	})
+	inOrder(e, log, 2)
+}
+
+func chainSecond(e *env) {
+	e.start()
+	h, peer := e.tcpPair()
+	_, path := e.tempFile([]byte("contents"))
+	for _, x := range []struct {
+		name string
+		n    int
+		sent error
+	}{{path, 8, nil}, {path + "-missing", 0, net.ErrClosed}} {
+		all, log := links(3)
+		f := new(op.Handle)
+		all[0].OpenInto(f, nil, x.name, unix.O_RDONLY, 0).HardLink()
+		all[1].SendFile(h, f, 0, op.ToTheEnd).HardLink()
+		all[2].Close(f, 0)
+		e.chain(all...)
+		inOrder(e, log, 3)
+		all[1].waitFor(e, x.n, x.sent)
+	}
+	require.Equal(e, "contents", string(e.read(peer, 8)))
+}
+
+func chainOpenedOnce(e *env) {
+	e.start()
+	_, path := e.tempFile(nil)
+	before := Descriptors()
+	h, a, b := new(op.Handle), newJob(), newJob()
+	e.onLoop(func() {
+		e.put(a.OpenInto(h, nil, path, unix.O_RDONLY, 0))
+		e.put(b.OpenInto(h, nil, path, unix.O_RDONLY, 0))
+	})
+	_, errA := a.wait(e)
+	_, errB := b.wait(e)
+	if errA == nil {
+		errA = errB
+	} else {
+		require.NoError(e, errB)
+	}
+	require.ErrorIs(e, errA, unix.EBUSY)
+	e.abort(h)
+	e.sameDescriptors(before)
 }

@@ -226,6 +226,11 @@ func spliceFile(e *env) {
 	j.waitFor(e, 0, io.EOF)
 	_, err = e.loop.Submit(j.SpliceOut(dst, 0, p, 1))
 	require.ErrorIs(e, err, op.ErrInvalid, "more than the pipe holds")
+	_, err = e.loop.Submit(j.SpliceIn(src, 0, nil, 1))
+	require.ErrorIs(e, err, op.ErrInvalid, "no pipe")
+	_, err = e.loop.Submit(j.Tee(p, nil, 1))
+	require.ErrorIs(e, err, op.ErrInvalid, "no pipe")
+	require.Nil(e, j.Recv(src, make([]byte, 1)).Pipe())
 }
 
 func spliceFull(e *env) {

@@ -46,7 +46,7 @@ func suite() (all []test) {
 		rule01, rule02, rule03, rule04, rule05, rule06, rule07,
 		rule08, rule09, rule10, rule11, rule12, rule13, rule14,
 		eachTests, gatherTests, memoryTests, regressTests, packetTests, rightsTests, fileTests,
-		movingTests, relayTests, chainTests, processTests, eventTests, futexTests,
+		movingTests, movingEnds, relayTests, chainTests, processTests, eventTests, futexTests,
 	} {
 		all = append(all, part...)
 	}

@@ -23,7 +23,7 @@ var relayTests = []test{
 	{"Relay_CancelAndClose", relayCancel},
 	{"Relay_TimeoutsHold", relayTimeout},
 	{"Relay_NoPipeIsLeft", relayLeaks},
-	{"Relay_OnlyWithinALoop", relayLoops},
+	{"Relay_OnlyStreamsOfOneLoop", relayLoops},
 }
 
 // relayed is what the callback of a Pipe was given.
@@ -245,4 +245,7 @@ func relayLoops(e *env) {
 	require.NoError(e, err)
 	_, err = proactor.Pipe(y, x, func(int64, error) { e.Error("a callback of what was refused") })
 	require.ErrorContains(e, err, "two loops")
+	m, n := e.unixConns(unix.SOCK_SEQPACKET)
+	_, err = proactor.Pipe(m, n, func(int64, error) { e.Error("a callback of what was refused") })
+	require.ErrorContains(e, err, "bounds of messages")
 }
