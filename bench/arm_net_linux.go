@@ -9,16 +9,18 @@ func serveNet(handle func([]byte)) (net.Addr, error) {
 	if err != nil {
 		return nil, err
 	}
-	go func() {
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				fatal(err)
-			}
-			go echoNet(c, handle)
-		}
-	}()
+	go acceptEcho(ln, handle)
 	return ln.Addr(), nil
+}
+
+func acceptEcho(ln net.Listener, handle func([]byte)) {
+	for {
+		c, err := ln.Accept()
+		if err != nil {
+			fatal(err)
+		}
+		go echoNet(c, handle)
+	}
 }
 
 func echoNet(c net.Conn, handle func([]byte)) {

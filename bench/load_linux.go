@@ -18,6 +18,7 @@ type client struct {
 	rd, wr  proactor.Op
 	out, in []byte
 	want    []byte // the answer
+	fixed   bool   // all requests are the same
 	n       int    // bytes received
 	sent    time.Time
 	slow    bool // the server takes its time over this request
@@ -34,8 +35,12 @@ func newClient(g *generator, c *proactor.Conn) *client {
 		x.out[i] = byte(rand.Uint32())
 	}
 	x.want = x.out
-	if g.Kind == sendfile {
-		x.out, x.want = x.out[:1], fileContents(g.Size)
+	switch g.Kind {
+	case sendfile:
+		x.out, x.want, x.fixed = x.out[:1], fileContents(g.Size), true
+	case hello:
+		x.out, x.want, x.fixed = []byte(helloRequest), []byte(helloAnswer), true
+		x.in = make([]byte, len(x.want))
 	}
 	x.rd.Done, x.wr.Done = x.received, x.wrote
 	return x
@@ -45,7 +50,7 @@ func (x *client) request() {
 	if x.g.stopped() {
 		return
 	}
-	for i := 0; i < len(x.out); i += x.g.Size {
+	for i := 0; i < len(x.out) && !x.fixed; i += x.g.Size {
 		x.g.stamp(x.out[i:])
 	}
 	if x.g.Kind == slow {

@@ -24,6 +24,13 @@ const (
 	slow      = "slow"      // the same, and the server waits over some of the requests
 	datagrams = "datagrams" // each is answered by one that is the same
 	sendfile  = "sendfile"  // a byte is answered by a file of the size
+	hello     = "hello"     // GET requests are answered by net/http
+)
+
+// What hello's clients ask, and are answered.
+const (
+	helloRequest = "GET / HTTP/1.1\r\nHost: bench\r\n\r\n"
+	helloAnswer  = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nhello"
 )
 
 const (
@@ -54,6 +61,7 @@ var (
 	models   = []string{"net", "threads", "busypoll", "select", "poll", "sigio", "aio-poll", "reactor", "reactor-edge", "reactor-raw", "epoll", "io_uring"}
 	idlers   = []string{"select", "poll", "reactor", "epoll", "io_uring"} // what an idle connection costs, from a lot to nothing
 	waiters  = []string{"net", "reactor", "epoll", "io_uring", "epoll-workers", "io_uring-workers"}
+	blockers = []string{"net", "epoll-blocking", "io_uring-blocking", "epoll-blocking-locked", "io_uring-blocking-locked"}
 	files    = []string{"fio", "fio-fixed", "posix-aio"} // readers that are not of this program
 )
 
@@ -70,6 +78,10 @@ var scenarios = []scenario{
 	{name: "datagrams", what: "echo of datagrams, 64 sockets with 8 under way each, 64 B", load: load{Kind: datagrams, Conns: 64, Size: 64, Pipe: 8}, arms: []string{"net", "reactor", "epoll", "io_uring"}},
 	{name: "datagrams-1", what: "echo of datagrams, 64 sockets with 1 under way each, 64 B", load: load{Kind: datagrams, Conns: 64, Size: 64, Pipe: 1}, arms: []string{"net", "reactor", "epoll", "io_uring"}, full: true},
 	{name: "sendfile", what: "a cached file of 1 MiB to each of 16 connections", load: load{Kind: sendfile, Conns: 16, Size: 1 << 20}, arms: []string{"net", "epoll", "io_uring"}},
+	{name: "blocking-1", what: "echo by Read and Write, 1 connection, 64 B", load: load{Conns: 1, Size: 64}, arms: blockers, full: true},
+	{name: "blocking-16", what: "echo by Read and Write, 16 connections, 64 B", load: load{Conns: 16, Size: 64}, arms: blockers, full: true},
+	{name: "blocking-64", what: "echo by Read and Write, 64 connections, 64 B", load: load{Conns: 64, Size: 64}, arms: blockers},
+	{name: "hello", what: "net/http, 64 connections, keep-alive, hello", load: load{Kind: hello, Conns: 64, Size: len(helloRequest)}, arms: []string{"net", "epoll", "io_uring"}, full: true},
 	{name: "cores", what: "echo, 256 connections, 64 B, both cores for server and load", load: load{Conns: 256, Size: 64, Loops: 2},
 		arms: []string{"group-1", "group-2", "group-2-deal", "net-2"}, full: true},
 	{name: "models-1", what: "echo, 1 connection, 64 B", load: load{Conns: 1, Size: 64}, arms: models, full: true},

@@ -23,6 +23,7 @@ var arms = map[string]map[string]serve{
 	slow:      slowArms,
 	datagrams: datagramArms,
 	sendfile:  sendfileArms,
+	hello:     helloArms,
 }
 
 var echoArms = map[string]serve{
@@ -44,8 +45,14 @@ var echoArms = map[string]serve{
 	"io_uring-busypoll": proactorArm("io_uring", rawEcho, busyPoll),
 	"epoll-busypoll":    proactorArm("epoll", rawEcho, busyPoll),
 	"group-1":           groupArm(1, false),
-	"group-2":           groupArm(2, false),
-	"group-2-deal":      groupArm(2, true),
+
+	"epoll-blocking":           blockingArm("epoll", true),
+	"io_uring-blocking":        blockingArm("io_uring", true),
+	"epoll-blocking-locked":    blockingArm("epoll", false),
+	"io_uring-blocking-locked": blockingArm("io_uring", false),
+
+	"group-2":      groupArm(2, false),
+	"group-2-deal": groupArm(2, true),
 }
 
 // slowArms have a handler that waits: see handle.

@@ -162,9 +162,9 @@ func TestATableKeepsItsElementsWhereTheyAre(t *testing.T) {
 func TestDeadlinesBeyondTheClockAreAsLateAsItGoes(t *testing.T) {
 	var h Handle
 	o := new(Op).Recv(&h, nil)
-	require.EqualValues(t, math.MaxInt64, o.SetTimeout(math.MaxInt64).req.When)
+	require.EqualValues(t, int64(math.MaxInt64), o.SetTimeout(math.MaxInt64).req.When)
 	o.SetDeadline(time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC))
-	require.EqualValues(t, math.MaxInt64, o.req.When)
+	require.EqualValues(t, int64(math.MaxInt64), o.req.When)
 	require.EqualValues(t, 1, o.SetDeadline(time.Unix(0, 0)).req.When)
 	require.EqualValues(t, 1, o.SetTimeout(math.MinInt64).req.When)
 }
