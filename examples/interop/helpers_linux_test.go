@@ -18,15 +18,25 @@ import (
 // patience is how long the tests wait for what must come.
 const patience = 30 * time.Second
 
-// bothEngines runs a test on each engine: on io_uring unless it is missing (and needn't
-// be there), and on epoll.
+// bothEngines runs a test on each engine, whose loop waits in Go's netpoller: on io_uring
+// unless it is missing (and needn't be there), and on epoll.
 func bothEngines(t *testing.T, f func(t *testing.T, n *blocking.Net)) {
+	eachEngine(t, f, true)
+}
+
+// eachDriver runs a test on each engine with each driver.
+func eachDriver(t *testing.T, f func(t *testing.T, n *blocking.Net)) {
+	t.Run("netpoller", func(t *testing.T) { eachEngine(t, f, true) })
+	t.Run("locked", func(t *testing.T) { eachEngine(t, f, false) })
+}
+
+func eachEngine(t *testing.T, f func(t *testing.T, n *blocking.Net), netpoller bool) {
 	for _, name := range []string{"io_uring", "epoll"} {
 		if only := os.Getenv(proactor.EngineVar); only != "" && only != "auto" && only != name {
 			continue
 		}
 		t.Run(name, func(t *testing.T) {
-			n, err := blocking.New(proactor.WithEngineName(name))
+			n, err := blocking.New(proactor.WithEngineName(name), proactor.WithNetpoller(netpoller))
 			if err != nil && name == "io_uring" && os.Getenv("PROACTOR_TEST_RING") != "must" {
 				t.Skip("no io_uring here: ", err)
 			}

@@ -12,7 +12,7 @@ import (
 // The conformance tests of net.Conn, on connections of which both ends are ours, and
 // of which one is package net's.
 func TestConnectionsPassNettest(t *testing.T) {
-	bothEngines(t, func(t *testing.T, n *blocking.Net) {
+	eachDriver(t, func(t *testing.T, n *blocking.Net) {
 		for _, network := range []string{"tcp", "unix"} {
 			t.Run(network, func(t *testing.T) {
 				nettest.TestConn(t, func() (net.Conn, net.Conn, func(), error) {

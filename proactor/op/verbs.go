@@ -232,7 +232,9 @@ func (o *Op) Fdatasync(t Target) *Op {
 }
 
 // OpenAt prepares openat(2), with O_CLOEXEC added. A nil dir is the working
-// directory. The result is the new descriptor, the callback's to register.
+// directory. The result is the new descriptor, the callback's to register. Open a FIFO
+// with O_NONBLOCK: without it a ring waits for the other end or doesn't, as the kernel
+// finds the name in its cache or not.
 func (o *Op) OpenAt(dir Target, path string, flags int, mode uint32) *Op {
 	r := o.prepare(OpenAt, dir)
 	p, err := syscall.BytePtrFromString(path)
