@@ -109,8 +109,8 @@ func TestSignalsEndWithTheLoop(t *testing.T) {
 
 const signalVariable = "PROACTOR_TEST_SIGNAL"
 
-// After Stop, and after the close of the loop, a signal has the effect that Go gives it: SIGHUP
-// kills, so another process tries.
+// After Stop, and after the close of the loop, a signal has the effect that Go gives it: SIGTERM
+// kills, so another process tries. (SIGHUP is ignored under nohup, SIGINT behind a &.)
 func TestSignalsAreNotCaughtAfterTheEnd(t *testing.T) {
 	for _, how := range []string{"stop", "close", "refused"} {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
@@ -122,7 +122,7 @@ func TestSignalsAreNotCaughtAfterTheEnd(t *testing.T) {
 		require.ErrorAs(t, err, &exit, string(out))
 		s := exit.Sys().(syscall.WaitStatus)
 		require.True(t, s.Signaled(), string(out))
-		require.Equal(t, syscall.SIGHUP, s.Signal(), string(out))
+		require.Equal(t, syscall.SIGTERM, s.Signal(), string(out))
 	}
 }
 
@@ -137,12 +137,12 @@ func TestASignalKills(t *testing.T) {
 	go l.Run(context.Background())
 	if how == "refused" {
 		require.NoError(t, l.Close())
-		_, err := l.Signals(func(os.Signal, error) {}, syscall.SIGHUP)
+		_, err := l.Signals(func(os.Signal, error) {}, syscall.SIGTERM)
 		require.ErrorIs(t, err, proactor.ErrClosed)
 	} else {
-		w, to := watchSignals(t, l, syscall.SIGHUP)
-		raise(t, syscall.SIGHUP)
-		require.Equal(t, syscall.SIGHUP, got(t, to).sig)
+		w, to := watchSignals(t, l, syscall.SIGTERM)
+		raise(t, syscall.SIGTERM)
+		require.Equal(t, syscall.SIGTERM, got(t, to).sig)
 		if how == "stop" {
 			w.Stop()
 			require.Error(t, got(t, to).err)
@@ -150,6 +150,6 @@ func TestASignalKills(t *testing.T) {
 			require.NoError(t, l.Close())
 		}
 	}
-	raise(t, syscall.SIGHUP)
+	raise(t, syscall.SIGTERM)
 	select {} // it is on its way
 }
