@@ -134,6 +134,7 @@ func sendFileDetached(e *env) {
 	h, peer := e.pair()
 	n := e.stuff(h)
 	f, _ := e.tempFile(pattern(0, 100))
+	e.makesSendFileWait(h, f)
 	log := make(chan string, 4)
 	sending, detach := newJob(), newJob()
 	for name, j := range map[string]*job{"send": sending, "detach": detach} {
@@ -156,6 +157,7 @@ func sendFileNotIdle(e *env) {
 	h, peer := e.pair()
 	n := e.stuff(h)
 	f, _ := e.tempFile(pattern(0, 100))
+	e.makesSendFileWait(h, f)
 	sending, detach := newJob(), newJob()
 	e.put(sending.SendFile(h, f, 0, 100))
 	e.put(detach.DetachIdle(f))
