@@ -80,7 +80,7 @@ var scenarios = []scenario{
 	{name: "sendfile", what: "a cached file of 1 MiB to each of 16 connections", load: load{Kind: sendfile, Conns: 16, Size: 1 << 20}, arms: []string{"net", "epoll", "io_uring"}},
 	{name: "blocking-1", what: "echo by Read and Write, 1 connection, 64 B", load: load{Conns: 1, Size: 64}, arms: blockers, full: true},
 	{name: "blocking-16", what: "echo by Read and Write, 16 connections, 64 B", load: load{Conns: 16, Size: 64}, arms: blockers, full: true},
-	{name: "blocking-64", what: "echo by Read and Write, 64 connections, 64 B", load: load{Conns: 64, Size: 64}, arms: blockers},
+	{name: "blocking-64", what: "echo by Read and Write, 64 connections, 64 B", load: load{Conns: 64, Size: 64}, arms: blockers, full: true},
 	{name: "hello", what: "net/http, 64 connections, keep-alive, hello", load: load{Kind: hello, Conns: 64, Size: len(helloRequest)}, arms: []string{"net", "epoll", "io_uring"}, full: true},
 	{name: "cores", what: "echo, 256 connections, 64 B, both cores for server and load", load: load{Conns: 256, Size: 64, Loops: 2},
 		arms: []string{"group-1", "group-2", "group-2-deal", "net-2"}, full: true},
