@@ -37,7 +37,7 @@ func TestACloseWaitsForThoseWhoUseTheDescriptor(t *testing.T) {
 		go func() { closed <- l.Close() }()
 		for l.Use(two.State()) == nil { // until the loop is closing
 			l.Unuse(two.State())
-			time.Sleep(time.Millisecond)
+			time.Sleep(time.Millisecond) // no event tells that Close has begun
 		}
 		require.Empty(t, closed)
 		require.GreaterOrEqual(t, two.FD(), 0)
@@ -77,7 +77,7 @@ func TestALoopInTheNetpollerIsWoken(t *testing.T) {
 		}
 		sleeps := func() bool { // a loop that doesn't makes a turn each microsecond
 			before := l.Stats().Turns
-			time.Sleep(20 * time.Millisecond)
+			time.Sleep(20 * time.Millisecond) // what is looked for is that nothing happens
 			return l.Stats().Turns == before
 		}
 		require.Eventually(t, sleeps, patience, time.Millisecond)

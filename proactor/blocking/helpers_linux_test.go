@@ -67,7 +67,7 @@ func async(f func() error) <-chan error {
 }
 
 // blocked waits until so many operations are under way on the loop, those of the test
-// that wait.
+// that wait. No event tells that a goroutine has come to wait, so it looks again.
 func blocked(t *testing.T, n *blocking.Net, count int) {
 	t.Helper()
 	for end := time.Now().Add(patience); inFlight(t, n) < count; time.Sleep(time.Millisecond) {
