@@ -119,8 +119,8 @@ func (c *Conn) read(b []byte) (int, error) {
 	if len(b) == 0 {
 		return 0, nil
 	}
-	w := c.net.waiter()
-	defer w.free()
+	w := c.rd.take(c.net)
+	defer c.rd.keep(w, &c.gate)
 	if c.wet {
 		if n, done, err := c.readNow(w, b); done {
 			return n, err
@@ -166,13 +166,12 @@ func (c *Conn) write(b []byte) (sent int, err error) {
 	if err := c.wr.overdue(); err != nil {
 		return 0, err
 	}
-	w := c.net.waiter()
-	defer w.free()
-	w.op.Send(c.c, b)
-	sent, done, err := c.now(w)
+	sent, done, err := c.send(b)
 	if err != nil || done && sent == len(b) {
 		return sent, err
 	}
+	w := c.net.waiter()
+	defer w.free()
 	for {
 		w.op.Send(c.c, b[sent:])
 		n, moved, err := c.wr.do(w)
