@@ -69,10 +69,15 @@ func (c *files) init(w *worker) {
 }
 
 // get returns the file that a path leads to, with a reference, if it was looked at a short
-// time ago.
+// time ago. The first who is told that it wasn't will look; others have the file as it was
+// until then.
 func (c *files) get(path []byte) *file {
 	f := c.known[string(path)]
-	if f == nil || c.worker.now-f.checked >= int64(c.worker.config.revalidate) {
+	if f == nil {
+		return nil
+	}
+	if now := c.worker.now; now-f.checked >= int64(c.worker.config.revalidate) {
+		f.checked = now
 		return nil
 	}
 	f.users++
@@ -249,7 +254,6 @@ func (x *search) directory() {
 func (x *search) regular(id identity) {
 	if old := x.files.known[x.path]; old != nil && old.id == id {
 		x.close()
-		old.checked = x.files.worker.now
 		old.users++
 		x.reply(found{file: old})
 		return

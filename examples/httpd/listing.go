@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"html"
+	"io"
 	"io/fs"
 	"net/http"
 	"net/url"
@@ -36,6 +37,9 @@ func (x *search) list() {
 	}
 }
 
+// maxNames is how many names of a directory are listed.
+const maxNames = 10_000
+
 // listing makes a page of the names in a directory, sorted, directories with a slash.
 func listing(fd int, path string) ([]byte, error) {
 	fd, err := duplicate(fd)
@@ -44,10 +48,12 @@ func listing(fd int, path string) ([]byte, error) {
 	}
 	dir := os.NewFile(uintptr(fd), path)
 	defer dir.Close()
-	all, err := dir.ReadDir(-1)
-	if err != nil {
+	all, err := dir.ReadDir(maxNames + 1)
+	if err != nil && err != io.EOF {
 		return nil, err
 	}
+	more := len(all) > maxNames
+	all = all[:min(len(all), maxNames)]
 	slices.SortFunc(all, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
 	title := html.EscapeString(path)
 	b := fmt.Appendf(nil, "<!doctype html>\n<meta name=\"viewport\" content=\"width=device-width\">\n<title>%s</title>\n<h1>%s</h1>\n<pre>\n", title, title)
@@ -61,6 +67,9 @@ func listing(fd int, path string) ([]byte, error) {
 		}
 		// The URL of a name such as "a:b" begins with "./", or it would be of a scheme.
 		b = fmt.Appendf(b, "<a href=\"%s\">%s</a>\n", html.EscapeString((&url.URL{Path: name}).String()), html.EscapeString(name))
+	}
+	if more {
+		b = append(b, "and more\n"...)
 	}
 	return append(b, "</pre>\n"...), nil
 }

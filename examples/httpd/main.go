@@ -28,7 +28,7 @@
 // white space before a colon, is refused and the connection closed (400).
 //
 // Clients that are slow have limits: -header for a request's head, -idle between
-// requests, -send for a receiver that takes nothing. Connections beyond -conns, and those
+// requests, -send for a client that doesn't read its answer. Connections beyond -conns, and those
 // for which there are no descriptors, are answered 503.
 //
 // Files of up to 16 KiB are kept in memory, larger ones are kept open; after
@@ -109,7 +109,7 @@ func parse(args []string, errs io.Writer) (*config, error) {
 	f.DurationVar(&c.revalidate, "revalidate", c.revalidate, "how long a file is taken to be unchanged; 0 opens it for each request")
 	f.DurationVar(&c.header, "header", c.header, "`time` for the head of a request")
 	f.DurationVar(&c.idle, "idle", c.idle, "`time` between two requests, and for the body of one")
-	f.DurationVar(&c.send, "send", c.send, "`time` without progress for a client that doesn't read")
+	f.DurationVar(&c.send, "send", c.send, "`time` for a client to take an answer, or 512 KiB of one")
 	f.DurationVar(&c.drain, "drain", c.drain, "`time` for requests under way, after SIGTERM")
 	f.IntVar(&c.conns, "conns", c.conns, "most connections of a loop; those beyond are answered 503")
 	if err := f.Parse(args); err != nil {

@@ -95,12 +95,13 @@ func TestAClientThatReadsLateIsHeldBack(t *testing.T) {
 			sent <- n
 		}()
 		await(t, func() bool {
-			return 1 == s.look(t, func(w *worker) int {
+			paused := s.look(t, func(w *worker) int {
 				if len(w.sessions) == 1 && w.sessions[0].paused {
 					return 1
 				}
 				return 0
 			})
+			return paused == 1
 		})
 		r := bufio.NewReader(c)
 		for range 20_000 {

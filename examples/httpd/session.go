@@ -168,10 +168,10 @@ func (s *session) answer(b []byte) int {
 		return len(b)
 	}
 	if s.worker.draining || r.expects && r.length > 0 { // with no 100 the body may come or not
-		s.last, s.unread = true, r.length > 0
 		r.keepAlive = false
 	}
-	s.last = s.last || !r.keepAlive
+	s.last = !r.keepAlive
+	s.unread = s.last && (r.length > 0 || n < len(b))
 	if !s.respond(r) {
 		s.last, s.unread = false, false // to be asked again
 		return 0

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/seed-2ff0fea0/go-proactor/proactor"
+	"github.com/seed-2ff0fea0/go-proactor/proactor/op"
 )
 
 // worker is what one loop serves with; all of it is the loop goroutine's.
@@ -41,6 +42,7 @@ func newWorker(s *server, l *proactor.Loop) (*worker, error) {
 		return nil, err
 	}
 	if w.root, err = l.NewFile(root, s.config.root); err != nil {
+		op.CloseFD(root)
 		return nil, err
 	}
 	w.files.init(w)
@@ -53,9 +55,13 @@ func newWorker(s *server, l *proactor.Loop) (*worker, error) {
 	return w, nil
 }
 
-// tick is how often time-outs are looked for: often enough for the shortest.
+// tick is how often the worker looks at the clock: often enough for the shortest time-out.
 func tick(c *config) time.Duration {
-	return max(10*time.Millisecond, min(min(c.header, c.idle, c.send)/8, 500*time.Millisecond))
+	d := min(c.header/8, c.idle/8, c.send/8, 500*time.Millisecond)
+	if c.revalidate > 0 {
+		d = min(d, c.revalidate)
+	}
+	return max(d, 10*time.Millisecond)
 }
 
 // tick ends what takes too long. To look at each connection twice a second costs less
