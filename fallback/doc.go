@@ -7,7 +7,8 @@
 // both directions, until it is closed: no epoll_ctl for each operation. Of each
 // line of a handle the loop starts one operation at a time, so who waits is the
 // line's head. What has no readiness (files, and devices that epoll refuses)
-// goes to a bounded pool of workers, except for reads that the page cache holds.
+// goes to a bounded pool of workers, except for reads that the page cache holds, and opens by openat2(2) with
+// O_NONBLOCK of names that the kernel has in its cache.
 //
 //   - engine: start, poll, wait, cancel.
 //   - ready: try first, then wait for the edge.

@@ -156,11 +156,16 @@ func (e *Engine) Start(o *op.Op) {
 	}
 }
 
-// cached serves a read from the page cache, if it can; a hand-over to a worker
-// would cost many times as much. Not with O_DIRECT, which would wait for the disk.
+// cached serves a read from the page cache, or an open from the cache of names, if it
+// can; a hand-over to a worker would cost many times as much. Not a read with O_DIRECT,
+// which would wait for the disk.
 func (e *Engine) cached(o *op.Op) bool {
 	r := o.Req()
-	if r.Code != op.ReadAt && r.Code != op.ReadvAt {
+	switch r.Code {
+	case op.ReadAt, op.ReadvAt:
+	case op.OpenAt2:
+		return e.openCached(o)
+	default:
 		return false
 	}
 	s := r.Handle.State()
@@ -172,6 +177,21 @@ func (e *Engine) cached(o *op.Op) bool {
 		return false
 	case -int32(unix.EOPNOTSUPP), -int32(unix.ENOSYS), -int32(unix.EINVAL):
 		s.Bits |= op.NoWait // the file system can't tell what is cached
+		return false
+	default:
+		e.finish(o, ret)
+		return true
+	}
+}
+
+// openCached opens a file without O_NONBLOCK on a worker, as FIFOs have to wait. A kernel
+// that doesn't know of the cache says what it says of a wrong argument: a worker tells.
+func (e *Engine) openCached(o *op.Op) bool {
+	if o.Req().Args().How.Flags&unix.O_NONBLOCK == 0 {
+		return false
+	}
+	switch ret := op.OpenCached(o); ret {
+	case op.EAGAIN, -int32(unix.EINVAL), -int32(unix.EINTR):
 		return false
 	default:
 		e.finish(o, ret)

@@ -283,6 +283,22 @@ func ReadCached(o *Op, s *Scratch) int32 {
 	return n
 }
 
+// OpenCached is OpenAt2 of a name that the kernel has in its cache (RESOLVE_CACHED, Linux
+// 5.12): EAGAIN if the disk is needed to find it. Before 5.12 the answer is EINVAL. It is
+// only right with O_NONBLOCK: without, a FIFO would be waited for.
+func OpenCached(o *Op) int32 {
+	const resolveCached = 0x20
+	a := o.req.Args()
+	before := a.How.Resolve
+	a.How.Resolve |= resolveCached
+	// Not hidden from the scheduler: a file system or a watcher of files (man 7 fanotify)
+	// can have its own ideas of an open.
+	n := names(&o.req, true)
+	a.How.Resolve = before
+	runtime.KeepAlive(o)
+	return n
+}
+
 // fileIO is preadv2 or pwritev2 at the request's offset; it takes single buffers
 // too, so that there is one way through.
 func fileIO(r *Req, s *Scratch, block bool, flags uintptr) int32 {

@@ -50,7 +50,7 @@
 //	recvmsg each      recvmmsg(2)               6.0       tried, then readiness
 //	sendmmsg          sendmmsg(2)               -         tried, then readiness
 //	statx             statx(2)                  5.6       a worker
-//	openat2           openat2(2)                5.6       a worker
+//	openat2           openat2(2)                5.6       a worker; with O_NONBLOCK tried in the cache of names
 //	unlinkat          unlinkat(2)               5.11      a worker
 //	renameat2         renameat2(2)              5.11      a worker
 //	mkdirat           mkdirat(2)                5.15      a worker

@@ -45,6 +45,8 @@ func (i *Info) how(c Code) string {
 		return "tried, then readiness"
 	case i.At && !i.Write && c != Preadv2:
 		return "tried in the page cache, then a worker"
+	case c == OpenAt2:
+		return "a worker; with O_NONBLOCK tried in the cache of names"
 	case c == Close:
 		return "a worker; sockets and pipes: a system call"
 	}

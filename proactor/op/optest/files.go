@@ -234,10 +234,24 @@ func fileBeneath(e *env) {
 	require.NoError(e, err)
 	require.NotZero(e, flags&unix.FD_CLOEXEC)
 	require.NoError(e, unix.Close(n))
-	for _, path := range []string{"/etc/passwd", "out/x", "../x"} {
-		_, err = e.do(func(o *op.Op) *op.Op { return o.OpenAt2(dir, path, how) })
-		require.ErrorIs(e, err, syscall.EXDEV, path)
+	for _, flags := range []uint64{0, unix.O_NONBLOCK} { // an engine may try the latter otherwise
+		how.Flags = unix.O_RDONLY | flags
+		for range 2 { // the kernel can have the name by then
+			for _, path := range []string{"/etc/passwd", "out/x", "../x"} {
+				_, err = e.do(func(o *op.Op) *op.Op { return o.OpenAt2(dir, path, how) })
+				require.ErrorIs(e, err, syscall.EXDEV, path)
+			}
+			_, err = e.do(func(o *op.Op) *op.Op { return o.OpenAt2(dir, "nothing", how) })
+			require.ErrorIs(e, err, fs.ErrNotExist)
+			n, err := e.do(func(o *op.Op) *op.Op { return o.OpenAt2(dir, "inside", how) })
+			require.NoError(e, err)
+			require.NoError(e, unix.Close(n))
+		}
 	}
+	_, err = e.do(func(o *op.Op) *op.Op {
+		return o.OpenAt2(dir, "inside", op.OpenHow{Flags: unix.O_NONBLOCK, Resolve: 1 << 40})
+	})
+	require.ErrorIs(e, err, syscall.EINVAL)
 }
 
 func fileSizes(e *env) {
