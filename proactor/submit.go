@@ -209,6 +209,9 @@ func (l *Loop) answer(r request) {
 func (l *Loop) admitList(o *op.Op) {
 	for o != nil {
 		next := o.Req().Next
+		if next != nil {
+			cork(o.Req(), next.Req())
+		}
 		l.admit(o)
 		o = next
 	}
@@ -218,6 +221,15 @@ func (l *Loop) admitList(o *op.Op) {
 		l.maybeShut(h)
 	}
 	l.senders = l.senders[:0]
+}
+
+// cork has a Send leave together with the file that was submitted right behind it, as
+// HTTP's heads do: that is one packet less. Not with one that may turn out to be empty: its
+// head would wait for the 200 ms after which the kernel sends it nevertheless (man 7 tcp).
+func cork(r, next *op.Req) {
+	if r.Code == op.Send && next.Code == op.SendFile && next.Handle == r.Handle && next.N > 0 && next.Args().Mode == 0 {
+		r.Flags |= op.Corked
+	}
 }
 
 // admit puts a submitted operation where it belongs and, if nothing is before

@@ -270,6 +270,9 @@ func (e *Engine) encodeStream(q *sqe, r *op.Req) {
 		q.opFlags = unix.MSG_NOSIGNAL | unix.MSG_DONTWAIT
 	case r.Code.Info().Write:
 		q.opFlags = unix.MSG_NOSIGNAL | e.sendWhole
+		if r.Code == op.Send && r.Flags&op.Corked != 0 {
+			q.opFlags |= unix.MSG_MORE
+		}
 		if r.Code == op.SendZC {
 			e.encodeZeroCopy(q, r)
 		}

@@ -237,7 +237,11 @@ func transfer(r *Req, block bool) int32 {
 		return call(block, trap, r.fd(), uintptr(p), uintptr(n), 0, 0, 0)
 	}
 	if out {
-		return call(block, unix.SYS_SENDTO, r.fd(), uintptr(p), uintptr(n), unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT, 0, 0)
+		flags := uintptr(unix.MSG_NOSIGNAL | unix.MSG_DONTWAIT)
+		if r.Code == Send && r.Flags&Corked != 0 {
+			flags |= unix.MSG_MORE
+		}
+		return call(block, unix.SYS_SENDTO, r.fd(), uintptr(p), uintptr(n), flags, 0, 0)
 	}
 	return call(block, unix.SYS_RECVFROM, r.fd(), uintptr(p), uintptr(n), unix.MSG_DONTWAIT, 0, 0)
 }

@@ -75,8 +75,9 @@ const ToTheEnd = -1
 // ToTheEnd of all there is; the file needs no room in the program's memory. The
 // result is the number of bytes sent; if the file ends before n, it comes with
 // io.EOF, and what is queued behind fails with ErrTorn. What isn't in the page cache
-// a worker reads first. EINVAL: the source is no regular file, or was opened with
-// O_DIRECT.
+// a worker reads first. A Send that was submitted right before it, a head for example,
+// leaves with the first of it (MSG_MORE, send(2)), unless n is ToTheEnd. EINVAL: the source
+// is no regular file, or was opened with O_DIRECT.
 func (o *Op) SendFile(t Target, file Target, off int64, n int) *Op {
 	o.mustBeIdle()
 	var a *Args

@@ -217,6 +217,9 @@ func (o *Op) Result() (int, error) {
 
 const hardLink = Abortive
 
+// Corked marks a Send that leaves with what is behind it: MSG_MORE, send(2).
+const Corked = Starved
+
 // HardLink lets what is behind o in a Chain begin whatever o comes to. It is part of
 // preparing: call it after the verb. On Close it has no effect. It returns o.
 func (o *Op) HardLink() *Op {

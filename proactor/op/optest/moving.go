@@ -17,6 +17,7 @@ import (
 
 var movingTests = []test{
 	{"Move_AFileIsSentInItsTurn", sendFileInTurn},
+	{"Move_AHeadLeavesWithItsFile", sendFileWithHead},
 	{"Move_AFileThatEndsTooSoonTearsTheStream", sendFileTooShort},
 	{"Move_AFileGoesToASlowReaderWhole", sendFileSlowly},
 	{"Move_AWorkerReadsWhatIsNotInThePageCache", sendFileCold},
@@ -60,6 +61,36 @@ func sendFileInTurn(e *env) {
 	none.waitFor(e, 0, nil)
 	e.put(none.SendFile(h, f, 0, 0))
 	none.waitFor(e, 0, nil)
+}
+
+func sendFileWithHead(e *env) {
+	e.start()
+	h, peer := e.tcpPair()
+	require.NoError(e, unix.SetsockoptInt(h.FD(), unix.IPPROTO_TCP, unix.TCP_NODELAY, 1))
+	f, _ := e.tempFile(pattern(0, 100))
+	segments := func() uint32 {
+		i, err := unix.GetsockoptTCPInfo(h.FD(), unix.IPPROTO_TCP, unix.TCP_INFO)
+		require.NoError(e, err)
+		return i.Data_segs_out - i.Total_retrans
+	}
+	both := func(n int) {
+		head, file := newJob(), newJob()
+		e.onLoop(func() {
+			e.submit(head.Send(h, []byte("head")))
+			e.submit(file.SendFile(h, f, 0, n))
+		})
+		head.waitFor(e, 4, nil)
+		file.waitFor(e, 100, nil)
+		require.Equal(e, "head"+string(pattern(0, 100)), string(e.read(peer, 104)))
+	}
+	before := segments()
+	both(100)
+	require.Equal(e, before+1, segments())
+	both(op.ToTheEnd)
+	require.Equal(e, before+3, segments())
+	_, err := e.do(func(o *op.Op) *op.Op { return o.Send(h, []byte("alone")) })
+	require.NoError(e, err)
+	require.Equal(e, "alone", string(e.read(peer, 5)))
 }
 
 func sendFileTooShort(e *env) {
