@@ -45,7 +45,12 @@ func ExampleLoop_WaitProcess() {
 		fmt.Println(err)
 		return
 	}
-	p, err := os.StartProcess("/bin/sh", []string{"sh", "-c", "exit 3"}, &os.ProcAttr{})
+	self, err := os.Executable()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	p, err := os.StartProcess(self, []string{self, "-wrong-flag"}, &os.ProcAttr{}) // exits with status 2
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -60,7 +65,7 @@ func ExampleLoop_WaitProcess() {
 	}
 	_ = p.Release() // it is the loop's to wait for
 	_ = loop.Run(context.Background())
-	// Output: true 3 <nil>
+	// Output: true 2 <nil>
 }
 
 // A descriptor from elsewhere, a timer of the kernel's for example, as a handle for
