@@ -91,20 +91,22 @@ func (r *rewrite) opened(f *proactor.File, err error) {
 // add takes a batch that goes to the old file.
 func (r *rewrite) add(batch []byte) { r.buf = append(r.buf, batch...) }
 
-// step does what comes next.
+// step does what comes next. What is written meanwhile must not keep it from the
+// end: only much of that is written before the last round, and only so often.
 func (r *rewrite) step() {
 	d := r.log.data
 	if r.busy || r.done {
 		return
 	}
-	if d.cursor > 0 {
-		r.buf = d.slice(r.buf)
-	}
 	switch {
-	case len(r.buf) > 0 && (!r.last || !r.log.busy()):
+	case d.cursor > 0:
+		r.buf = d.slice(r.buf)
 		r.submitWrite()
 	case r.last && r.log.busy():
 		// idle comes back to it.
+	case len(r.buf) > 0 && (r.last || r.isFarBehind()):
+		r.rounds++
+		r.submitWrite()
 	case !r.synced:
 		r.submitSync()
 	case r.last:
@@ -114,6 +116,9 @@ func (r *rewrite) step() {
 		r.step()
 	}
 }
+
+// isFarBehind reports whether the last round would be long, and another one helps.
+func (r *rewrite) isFarBehind() bool { return len(r.buf) > lastRound && r.rounds < roundsMax }
 
 // idle is called when an operation on the old file has ended.
 func (r *rewrite) idle() {
@@ -138,6 +143,14 @@ func (d *data) slice(to []byte) []byte {
 	}
 	seal(to[begin:])
 	return to
+}
+
+// size is how large a compacted file would be, about.
+func (d *data) size() (n int64) {
+	for _, e := range d.row {
+		n += int64(len(e.key)+len(e.val)) + 13 // kind, expiry, lengths
+	}
+	return n
 }
 
 func (r *rewrite) submitWrite() {
@@ -166,16 +179,11 @@ func (r *rewrite) submitSync() {
 	_, _ = r.log.loop.Submit(r.sync.Fsync(r.file))
 }
 
-// isSynced begins the last round if little came since the sync began, or if
-// another one wouldn't help.
 func (r *rewrite) isSynced(o *proactor.Op) {
 	r.busy = false
 	if _, err := o.Result(); err != nil {
 		r.giveUp(err)
 		return
-	}
-	if r.rounds++; !r.last && (len(r.buf) < lastRound || r.rounds > roundsMax) {
-		r.last, r.log.held = true, true
 	}
 	r.step()
 }

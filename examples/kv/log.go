@@ -77,7 +77,7 @@ type appendLog struct {
 	zeros   [][]byte
 
 	rewrite   *rewrite // the compaction under way
-	base      int64    // the size after the last one
+	base      int64    // the size after the last one, or what it would have been
 	compactAt int64    // the least size for the next
 
 	notBefore   int64 // ms: when the next may begin
@@ -110,7 +110,9 @@ func openLog(loop *proactor.Loop, c *config, d *data, errs io.Writer) (*appendLo
 		_ = f.Close()
 		return nil, err
 	}
-	l.base = l.off
+	// What a compaction would have left: a file that has had none for long, because
+	// the program ended each time, may begin one soon.
+	l.base = min(l.off, d.size())
 	l.gather = make([]byte, batchHead, 16<<10)
 	l.flight = make([]byte, batchHead, 16<<10)
 	l.startNow = l.start
@@ -122,10 +124,13 @@ func openLog(loop *proactor.Loop, c *config, d *data, errs io.Writer) (*appendLo
 	return l, nil
 }
 
+// lockPatience is how long the file of a server that was killed is waited for.
+const lockPatience = 2 * time.Second
+
 // openLocked opens the file for this process alone. The file of a server that was
 // killed can be open for a moment longer: what it has in the kernel is awaited.
 func openLocked(path string) (*os.File, error) {
-	for until := time.Now().Add(5 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for until := time.Now().Add(lockPatience); ; time.Sleep(10 * time.Millisecond) {
 		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 		if err != nil {
 			return nil, err
@@ -186,7 +191,7 @@ func (l *appendLog) adopt(f *os.File) error {
 	}
 	file, err := l.loop.NewFile(fd, l.path)
 	if err != nil {
-		_ = syscall.Close(fd)
+		_ = os.NewFile(uintptr(fd), l.path).Close()
 		return err
 	}
 	l.plain, l.file = f, file

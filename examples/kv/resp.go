@@ -56,8 +56,12 @@ func (p *parser) next(in []byte) (n int, err error) {
 		p.count, p.at, p.spans = int(count.n), end, p.spans[:0]
 	}
 	for len(p.spans) < p.count {
-		if whole, err := p.bulk(in); !whole || err != nil {
+		switch whole, err := p.bulk(in); {
+		case err != nil:
+			p.count = 0 // another connection's request may be the next
 			return 0, err
+		case !whole:
+			return 0, nil
 		}
 	}
 	p.args = p.args[:0]
