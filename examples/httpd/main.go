@@ -6,11 +6,20 @@
 // orderly end. Requests and answers cost no goroutine and, once a file is known, no
 // allocation.
 //
-//	go run ./examples/httpd -addr 127.0.0.1:8080 /usr/share/doc
-//	curl -i  http://127.0.0.1:8080/plaintext       # Hello, World!
-//	curl -I  http://127.0.0.1:8080/                # a directory: its index.html, or a list
-//	curl -r 0-99,-100 http://127.0.0.1:8080/FILE   # ranges
-//	wrk -t1 -c64 -d5s http://127.0.0.1:8080/plaintext
+//	$ go run ./examples/httpd -addr 127.0.0.1:8080 .
+//	listening on 127.0.0.1:8080, engine io_uring
+//	$ curl -i http://127.0.0.1:8080/plaintext
+//	HTTP/1.1 200 OK
+//	Server: go-proactor
+//	Date: Sat, 21 Nov 2026 21:01:39 GMT
+//	Content-Type: text/plain
+//	Content-Length: 13
+//
+//	Hello, World!
+//	$ curl -s -r 0-10 http://127.0.0.1:8080/LICENSE
+//	MIT License
+//	$ curl -s http://127.0.0.1:8080/                # a directory: its index.html, or a list
+//	$ wrk -t1 -c64 -d5s http://127.0.0.1:8080/README.md
 //
 // What it does: GET and HEAD; keep-alive and pipelining; ranges, one or several
 // (multipart/byteranges), If-Range; If-Match, If-None-Match, If-Modified-Since and

@@ -65,6 +65,12 @@ func needEngine(t *testing.T, engine string) {
 	require.NoError(t, loop.Close())
 }
 
+func takesSeconds(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
+}
+
 // needTool returns the path of a program; .ci/packages has it.
 func needTool(t *testing.T, name string) string {
 	path, err := exec.LookPath(name)

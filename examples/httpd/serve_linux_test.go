@@ -208,6 +208,7 @@ func TestNoPathLeadsOut(t *testing.T) {
 }
 
 func TestAFileThatChangesIsSeenAnew(t *testing.T) {
+	takesSeconds(t)
 	site := plant(t)
 	eachEngine(t, func(t *testing.T, engine string) {
 		s := serve(t, engine, site.dir, func(c *config) { c.revalidate = 20 * time.Millisecond })

@@ -25,6 +25,7 @@ func curl(t *testing.T, args ...string) string {
 }
 
 func TestCurl(t *testing.T) {
+	takesSeconds(t)
 	site := plant(t)
 	bothWays(t, site, func(t *testing.T, s *running) {
 		url := "http://" + s.addr
@@ -79,9 +80,7 @@ func TestCurl(t *testing.T) {
 func TestWrk(t *testing.T) {
 	wrk := needTool(t, "wrk")
 	site := plant(t)
-	if testing.Short() {
-		t.Skip("two seconds for each engine")
-	}
+	takesSeconds(t)
 	script := filepath.Join(t.TempDir(), "requests.lua")
 	require.NoError(t, os.WriteFile(script, []byte(`
 init = function(args)
