@@ -7,9 +7,11 @@ import (
 	"net"
 	"os"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -245,5 +247,35 @@ func TestACompactionThatFailsHarmsNothing(t *testing.T) {
 		require.Equal(t, "OK", n.must(t, "SET", "c", "3"))
 		require.NoError(t, s.end())
 		require.Equal(t, []any{"1", "2", "3"}, connect(t, serve(t, engine, "-file", dir+"/log").at).must(t, "MGET", "a", "b", "c"))
+	})
+}
+
+func TestOnlyThePolicyAlwaysWaitsForTheDisk(t *testing.T) {
+	for fsync, want := range map[policy]uint32{always: rwfDsync, everysec: 0, never: 0} {
+		s := serve(t, "epoll", "-file", t.TempDir()+"/log", "-fsync", string(fsync))
+		require.Equal(t, "OK", connect(t, s.at).must(t, "SET", "a", "1"))
+		s.on(t, func() { require.Equal(t, want, s.log.write.Req().Args().Flags) })
+	}
+}
+
+// Half of the clients write while the others' writes are on their way.
+func TestWritesGatherWhileTheDiskWorks(t *testing.T) {
+	eachEngine(t, func(t *testing.T, engine string) {
+		s := serve(t, engine, "-file", t.TempDir()+"/log")
+		var group sync.WaitGroup
+		const clients, each = 20, 50
+		for range clients {
+			n := connect(t, s.at)
+			group.Go(func() {
+				for range each {
+					r, err := n.do("INCR", "n")
+					assert.NoError(t, err)
+					assert.IsType(t, int64(0), r)
+				}
+			})
+		}
+		group.Wait()
+		require.Equal(t, fmt.Sprint(clients*each), connect(t, s.at).must(t, "GET", "n"))
+		s.on(t, func() { require.Less(t, s.log.durable, uint64(clients*each/2)) })
 	})
 }
