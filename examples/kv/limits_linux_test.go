@@ -279,3 +279,32 @@ func TestWritesGatherWhileTheDiskWorks(t *testing.T) {
 		s.on(t, func() { require.Less(t, s.log.durable, uint64(clients*each/2)) })
 	})
 }
+
+func TestRequestsWaitWhileTooMuchIsToBeWritten(t *testing.T) {
+	eachEngine(t, func(t *testing.T, engine string) {
+		s := serve(t, engine, "-file", t.TempDir()+"/log", "-compact", "100000")
+		s.on(t, func() { s.log.gatherMax = 10000 })
+		var group sync.WaitGroup
+		for i := range 4 {
+			n := connect(t, s.at)
+			const many = 300
+			for j := range many {
+				n.add("SET", fmt.Sprint(i, " ", j), strings.Repeat("x", 3000))
+			}
+			m := client{conn: n.conn, out: n.out}
+			group.Go(func() { assert.NoError(t, m.flush()) })
+			group.Go(func() {
+				for range many {
+					r, err := n.reply()
+					assert.NoError(t, err)
+					assert.Equal(t, "OK", r)
+				}
+			})
+		}
+		group.Wait()
+		s.on(t, func() {
+			require.Len(t, s.data.row, 1200)
+			require.NotZero(t, s.holds)
+		})
+	})
+}

@@ -89,6 +89,7 @@ type appendLog struct {
 	notBefore   int64 // ms: when the next may begin
 	compactions int
 	noFill      bool // there was no room for zeros
+	gatherMax   int
 }
 
 const (
@@ -109,7 +110,7 @@ func openLog(loop *proactor.Loop, c *config, d *data, errs io.Writer) (*appendLo
 	if err != nil {
 		return nil, err
 	}
-	l := &appendLog{loop: loop, data: d, path: c.file, policy: c.fsync, plain: f, batch: 1, compactAt: c.compact}
+	l := &appendLog{loop: loop, data: d, path: c.file, policy: c.fsync, plain: f, batch: 1, compactAt: c.compact, gatherMax: gatherLimit}
 	if err = l.load(c.repair, errs); err == nil {
 		err = l.adopt(f)
 	}
@@ -281,7 +282,7 @@ func (l *appendLog) full() bool {
 	if l.rewrite != nil {
 		waits += len(l.rewrite.buf)
 	}
-	return waits > gatherLimit
+	return waits > l.gatherMax
 }
 
 // start writes what was gathered, unless a write is under way: its end starts the

@@ -49,6 +49,7 @@ type server struct {
 	commands  uint64 // executed
 	accepted  uint64
 	rejected  uint64
+	holds     uint64 // times that a client was held back
 	err       error // why it ends
 }
 

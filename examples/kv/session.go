@@ -138,6 +138,7 @@ func (n *session) mayGoOn() bool {
 func (n *session) block() {
 	if !n.blocked {
 		n.blocked = true
+		n.server.holds++
 		n.server.loop.Pause(n.ticket)
 	}
 	if n.server.log.full() {
@@ -146,7 +147,11 @@ func (n *session) block() {
 }
 
 func (n *session) goOn() {
-	if !n.blocked || !n.mayGoOn() {
+	if !n.blocked {
+		return
+	}
+	if !n.mayGoOn() {
+		n.block()
 		return
 	}
 	n.blocked = false
