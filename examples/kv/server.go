@@ -50,7 +50,7 @@ type server struct {
 	accepted  uint64
 	rejected  uint64
 	holds     uint64 // times that a client was held back
-	err       error // why it ends
+	err       error  // why it ends
 }
 
 func listen(c *config, errs io.Writer) (*server, error) {
