@@ -7,6 +7,7 @@ import (
 	"net"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -39,7 +40,8 @@ type GroupOptions struct {
 	Listen ListenConfig
 }
 
-// NewGroup makes the loops, all with the same options.
+// NewGroup makes the loops, all with the same options. An error is that of New; then
+// there are none.
 func NewGroup(o GroupOptions, opts ...Option) (*Group, error) {
 	if o.Loops <= 0 {
 		o.Loops = runtime.GOMAXPROCS(0)
@@ -55,7 +57,8 @@ func NewGroup(o GroupOptions, opts ...Option) (*Group, error) {
 	return g, nil
 }
 
-// Loops returns the loops.
+// Loops returns the loops, in a slice that is the Group's. Each can be used by itself,
+// for ListenPacket for example: Group.Serve is for streams.
 func (g *Group) Loops() []*Loop { return g.loops }
 
 // Serve listens at the address, as Loop.Listen does, and calls each for every
@@ -93,6 +96,14 @@ func (g *Group) Serve(network, address string, each func(*Conn, error)) (net.Add
 	return addr, nil
 }
 
+// Listeners returns the sockets of Serve that listen: one, or one of each loop. After
+// Shutdown there are none.
+func (g *Group) Listeners() []*Listener {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return slices.Clone(g.listeners)
+}
+
 // deal hands a connection to the loop whose turn it is.
 func (g *Group) deal(c *Conn, err error, each func(*Conn, error)) {
 	to := g.loops[int(g.next.Add(1)-1)%len(g.loops)]
@@ -112,6 +123,7 @@ type Panic struct {
 	Stack []byte // of the loop's goroutine
 }
 
+// Error has the panic's value and the stack.
 func (p *Panic) Error() string { return fmt.Sprintf("panic in a loop: %v\n\n%s", p.Value, p.Stack) }
 
 // Run runs all loops until the context ends or the Group is closed, and returns
@@ -159,7 +171,8 @@ func (g *Group) runOne(ctx context.Context, i int) error {
 	return err
 }
 
-// Close closes all loops (rule 8).
+// Close closes all loops (rule 8), and waits for it; called from a callback it only asks,
+// and Run returns then. Any goroutine may call it.
 func (g *Group) Close() error {
 	for _, l := range g.loops {
 		l.seal()
