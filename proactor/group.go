@@ -7,6 +7,7 @@ import (
 	"net"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -93,6 +94,14 @@ func (g *Group) Serve(network, address string, each func(*Conn, error)) (net.Add
 		}
 	}
 	return addr, nil
+}
+
+// Listeners returns the sockets of Serve that listen: one, or one of each loop. After
+// Shutdown there are none.
+func (g *Group) Listeners() []*Listener {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return slices.Clone(g.listeners)
 }
 
 // deal hands a connection to the loop whose turn it is.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -16,7 +17,7 @@ type Listener struct {
 	handle
 	loop *Loop
 	addr net.Addr
-	each atomic.Bool
+	each atomic.Pointer[acceptor]
 }
 
 // Addr returns the address it listens on.
@@ -61,13 +62,36 @@ func (ln *Listener) AcceptEach(each func(*Conn, error)) error {
 	if each == nil {
 		panic("proactor: AcceptEach without a callback")
 	}
-	if !ln.each.CompareAndSwap(false, true) {
-		return errors.New("proactor: AcceptEach called twice")
-	}
 	a := &acceptor{ln: ln, each: each}
 	a.accept.Done = a.accepted
 	a.timer.Done = a.retry
+	if !ln.each.CompareAndSwap(nil, a) {
+		return errors.New("proactor: AcceptEach called twice")
+	}
 	return a.submit()
+}
+
+// PauseAccept stops the AcceptEach under way until ResumeAccept: for a limit on
+// connections. What has already been accepted still comes, a few dozen connections at
+// most; the others wait in the backlog. Any goroutine may call it.
+func (ln *Listener) PauseAccept() { ln.pause(true) }
+
+// ResumeAccept ends PauseAccept.
+func (ln *Listener) ResumeAccept() { ln.pause(false) }
+
+func (ln *Listener) pause(on bool) {
+	a := ln.each.Load()
+	if a == nil {
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.paused = on
+	if on {
+		ln.loop.Pause(a.current)
+	} else {
+		ln.loop.Resume(a.current)
+	}
 }
 
 // Close stops listening; connections in the backlog are reset by the kernel. A
@@ -94,6 +118,10 @@ type acceptor struct {
 	timer  op.Op
 	ticket op.Ticket // of the timer
 	pause  time.Duration
+
+	mu      sync.Mutex
+	current op.Ticket // of accept
+	paused  bool      // by the user
 }
 
 const (
@@ -101,8 +129,13 @@ const (
 	pauseMax = time.Second
 )
 
-func (a *acceptor) submit() error {
-	_, err := a.ln.loop.Submit(a.accept.AcceptEach(a.ln))
+func (a *acceptor) submit() (err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.current, err = a.ln.loop.Submit(a.accept.AcceptEach(a.ln))
+	if err == nil && a.paused {
+		a.ln.loop.Pause(a.current)
+	}
 	return err
 }
 

@@ -55,19 +55,28 @@ func ours(example string, args ...string) *exec.Cmd {
 	return exec.Command(filepath.Join(lab.Dir(), example), args...)
 }
 
-// build builds the examples into a directory.
+// build builds the examples and the peers into a directory. Without the peers, whose
+// modules may not be at hand, there is still something to compare.
 func build(dir string) error {
 	root, err := lab.Root()
 	if err != nil {
 		return err
 	}
-	cmd := exec.Command("go", "build", "-o", dir+"/", "./examples/...")
-	cmd.Dir = root
-	if out, err := cmd.CombinedOutput(); err != nil {
+	if out, err := goBuild(root, dir+"/", "./examples/..."); err != nil {
 		return fmt.Errorf("go build: %w\n%s", err, out)
+	}
+	if out, err := goBuild(filepath.Join(root, "bench", "peers"), filepath.Join(dir, "peers"), "."); err != nil {
+		fmt.Fprintf(os.Stderr, "without bench/peers: %v\n%s", err, out)
 	}
 	return nil
 }
+
+func goBuild(in, out, what string) ([]byte, error) {
+	return exec.Command("go", "build", "-C", in, "-ldflags=-checklinkname=0", "-o", out, what).CombinedOutput()
+}
+
+// peer is the program of bench/peers.
+func peer(args ...string) *exec.Cmd { return exec.Command(filepath.Join(lab.Dir(), "peers"), args...) }
 
 func versus(s settings) error {
 	if over, addr, ok := strings.Cut(os.Getenv(helloVar), " "); ok {

@@ -78,7 +78,14 @@ const ToTheEnd = -1
 // a worker reads first. EINVAL: the source is no regular file, or was opened with
 // O_DIRECT.
 func (o *Op) SendFile(t Target, file Target, off int64, n int) *Op {
-	a := &Args{Dir2: handleOf(file)}
+	o.mustBeIdle()
+	var a *Args
+	if o.req.Code == SendFile { // again: the Args of the last time are nobody's now
+		a = o.req.Args()
+	} else {
+		a = new(Args)
+	}
+	*a = Args{Dir2: handleOf(file)}
 	if n == ToTheEnd {
 		n, a.Mode = int(^uint(0)>>1), 1
 	}
@@ -95,26 +102,34 @@ func (o *Op) SendFile(t Target, file Target, off int64, n int) *Op {
 // offset, into a pipe: at least one byte, io.EOF at the end, or an error. ENOBUFS:
 // there is data, but no room.
 func (o *Op) SpliceIn(t Target, off int64, p *Pipe, n int) *Op {
-	return o.splice(SpliceIn, t, off, &Args{Pipe: p}, n)
+	return o.splice(SpliceIn, t, off, p, nil, n)
 }
 
 // SpliceInto is SpliceIn into a pipe that is taken from s when there is data, and
 // only then: Op.Pipe. The callback that gets one gives it back.
 func (o *Op) SpliceInto(t Target, s *Pipes, n int) *Op {
-	return o.splice(SpliceIn, t, 0, &Args{Pipes: s}, n)
+	return o.splice(SpliceIn, t, 0, nil, s, n)
 }
 
 // SpliceOut prepares splice(2) of n bytes, which the pipe holds, to a stream, or to a
 // file at the offset. It completes, as a send, when all have moved.
 func (o *Op) SpliceOut(t Target, off int64, p *Pipe, n int) *Op {
-	o.splice(SpliceOut, t, off, &Args{Pipe: p}, n)
+	o.splice(SpliceOut, t, off, p, nil, n)
 	if n > p.n {
 		o.req.Flags |= Invalid
 	}
 	return o
 }
 
-func (o *Op) splice(c Code, t Target, off int64, a *Args, n int) *Op {
+func (o *Op) splice(c Code, t Target, off int64, p *Pipe, s *Pipes, n int) *Op {
+	o.mustBeIdle()
+	var a *Args
+	if o.req.Code == SpliceIn || o.req.Code == SpliceOut { // the memory of its last use
+		a = o.req.Args()
+	} else {
+		a = new(Args)
+	}
+	*a = Args{Pipe: p, Pipes: s}
 	r := o.prepare(c, t)
 	r.Ptr, r.N = unsafe.Pointer(a), n
 	r.setOffset(off)
