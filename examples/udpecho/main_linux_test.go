@@ -144,10 +144,14 @@ func TestItEndsThoughMoreKeepsComing(t *testing.T) {
 		p := connect(t, s.addr().String())
 		p.exchange(t, 100)
 		enough := make(chan struct{})
-		flooded := make(chan struct{})
+		flooding, flooded := make(chan struct{}), make(chan struct{})
 		go func() {
 			defer close(flooded)
-			for b := noise(100); ; {
+			b := noise(100)
+			for i := 0; ; i++ {
+				if i == 1000 {
+					close(flooding)
+				}
 				select {
 				case <-enough:
 					return
@@ -156,6 +160,7 @@ func TestItEndsThoughMoreKeepsComing(t *testing.T) {
 				}
 			}
 		}()
+		<-flooding
 		require.NotZero(t, stop().echoed)
 		close(enough)
 		<-flooded
