@@ -206,8 +206,10 @@ func (r *report) printChecks(b *strings.Builder) {
 	b.WriteString("\nthe system\n")
 	for _, c := range sorted(r.Checks) {
 		fmt.Fprintf(b, "  %-4s  %-*s  %s\n", c.Level, nameWidth, c.Name, c.Value)
-		if c.Advice != "" {
-			wrap(b, "        -> ", c.Advice)
+		head := "        -> "
+		for line := range strings.Lines(c.Advice) { // a command has one of its own
+			wrap(b, head, line)
+			head = "           "
 		}
 	}
 }
