@@ -37,6 +37,7 @@ func httpdServers() []server {
 		// What nginx keeps open, it looks at again as often as ours does; by default it keeps nothing.
 		{"nginx-cache", nginx("open_file_cache max=1000; open_file_cache_valid 1s;")},
 		{"net/http", netHTTP},
+		{"fasthttp", fastHTTP},
 		{"epoll", httpd("epoll")},
 		{"io_uring", httpd("io_uring")},
 		{"epoll-uncached", httpd("epoll", "-revalidate", "0")},
@@ -111,6 +112,12 @@ func netHTTP(at place) (*exec.Cmd, error) {
 	cmd := exec.Command("/proc/self/exe")
 	cmd.Env = append(os.Environ(), filesVar+"="+at.Addr+" "+dir)
 	return cmd, err
+}
+
+// fastHTTP keeps files open for a second, as nginx-cache and ours do.
+func fastHTTP(at place) (*exec.Cmd, error) {
+	dir, err := plantFiles(at)
+	return peer("-files", at.Addr, dir), err
 }
 
 // serveFiles is net/http's FileServer, with a handler for /plaintext.
