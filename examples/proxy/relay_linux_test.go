@@ -303,7 +303,7 @@ func TestManySlowReadersLeaveRoomForTheOthers(t *testing.T) {
 	data := noise(600_000)
 	eachWay(t, func(t *testing.T, c config) {
 		if c.relay == relayAuto {
-			t.Skip("it is one of the others")
+			return // it is one of the others
 		}
 		stuck, goOn := make(chan int, readers), make(chan struct{})
 		slow := startBackend(t, func(c *net.TCPConn) {
