@@ -3,6 +3,8 @@ package main
 import (
 	"runtime"
 	"testing"
+
+	"github.com/seed-2ff0fea0/go-proactor/bench/internal/lab"
 )
 
 // BenchmarkEcho is the core of the program's scenarios in the form that benchstat
@@ -24,7 +26,7 @@ func benchmarkEcho(b *testing.B, arm string, l load) {
 		b.Skip(err)
 	}
 	runtime.LockOSThread() // never unlocked: a child dies with the thread that started it
-	c, err := start(l.server(arm), serverCore, 1)
+	c, err := start(l.server(arm), lab.ServerCore, 1)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -38,10 +40,10 @@ func benchmarkEcho(b *testing.B, arm string, l load) {
 		b.Fatal(err)
 	}
 	defer gens.close()
-	before := cpuTime(c.cmd.Process.Pid)
+	before := lab.CPUTime(c.cmd.Process.Pid)
 	b.ResetTimer()
 	gens.post(func(g *generator) {
-		pin(loadCore)
+		lab.Pin(lab.LoadCore)
 		g.limit = b.N
 		g.begin()
 	})
@@ -51,7 +53,7 @@ func benchmarkEcho(b *testing.B, arm string, l load) {
 		b.Fatal(err)
 	}
 	b.StopTimer()
-	b.ReportMetric(us(cpuTime(c.cmd.Process.Pid)-before)/float64(b.N), "us-cpu/op")
+	b.ReportMetric(us(lab.CPUTime(c.cmd.Process.Pid)-before)/float64(b.N), "us-cpu/op")
 	if err := gens.drain(); err != nil {
 		b.Fatal(err)
 	}

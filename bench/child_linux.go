@@ -14,6 +14,7 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/seed-2ff0fea0/go-proactor/bench/internal/lab"
 	"golang.org/x/sys/unix"
 )
 
@@ -32,7 +33,7 @@ type child struct {
 
 // command returns how to start an arm's server.
 func command(arm string) *exec.Cmd {
-	if dir := os.Getenv(peersVar); dir != "" {
+	if dir := lab.Dir(); dir != "" {
 		name, mode, _ := strings.Cut(arm, "+")
 		if path := filepath.Join(dir, name); strings.HasPrefix(arm, "c-") {
 			return exec.Command(path, strings.Fields(mode)...)
@@ -58,7 +59,7 @@ func start(arm string, core, procs int) (*child, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := startOn(c.cmd, core); err != nil {
+	if err := lab.StartOn(c.cmd, core); err != nil {
 		return nil, err
 	}
 	c.lines = bufio.NewScanner(out)
@@ -90,26 +91,6 @@ func (c *child) end(f *figures) error {
 func tasks(pid int) []string {
 	names, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*", pid))
 	return names
-}
-
-// cpuTime is what a process has used, user and system, with the threads that have
-// ended: its CPU clock (man 3 clock_getcpuclockid).
-func cpuTime(pid int) time.Duration {
-	const perProcess = 2 // CPUCLOCK_SCHED of a whole process
-	var ts unix.Timespec
-	_ = unix.ClockGettime(int32(^pid)<<3|perProcess, &ts)
-	return time.Duration(ts.Nano())
-}
-
-// resident is the resident memory of a process in bytes.
-func resident(pid int) int64 {
-	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
-	fields := strings.Fields(string(b))
-	if len(fields) < 2 {
-		return 0
-	}
-	n, _ := strconv.ParseInt(fields[1], 10, 64)
-	return n * int64(os.Getpagesize())
 }
 
 // syscalls counts the system calls of a process until the returned function is

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"text/tabwriter"
 	"time"
+
+	"github.com/seed-2ff0fea0/go-proactor/bench/internal/lab"
 )
 
 // figures are one measurement.
@@ -59,8 +61,8 @@ func compare(s settings, sc *scenario) (*result, error) {
 	if l.Files > 0 {
 		l.MiB = s.mib
 	}
-	fmt.Printf("%s: %s; %d rounds of %v; %s, %d CPUs, %s\n", sc.name, sc.what, s.rounds, s.time, kernel(), cpus(), network())
-	r := &result{Scenario: sc.name, What: sc.what, Date: time.Now().Round(time.Second), Kernel: kernel(), CPU: processor(), Go: runtime.Version(), CPUs: cpus(), Network: network(),
+	fmt.Printf("%s: %s; %d rounds of %v; %s, %d CPUs, %s\n", sc.name, sc.what, s.rounds, s.time, lab.Kernel(), lab.CPUs(), lab.Network())
+	r := &result{Scenario: sc.name, What: sc.what, Date: time.Now().Round(time.Second), Kernel: lab.Kernel(), CPU: lab.Processor(), Go: runtime.Version(), CPUs: lab.CPUs(), Network: lab.Network(),
 		Load: l, Rounds: map[string][]figures{}}
 	for _, a := range arms {
 		if err := unavailable(a, l); err != nil {

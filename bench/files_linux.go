@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/seed-2ff0fea0/go-proactor/bench/internal/lab"
 	"golang.org/x/sys/unix"
 )
 
@@ -77,7 +78,7 @@ func measureFiles(arm string, l load) (f figures, err error) {
 	}
 	program := "/proc/self/exe"
 	if !slices.Contains(readers, arm) {
-		program = filepath.Join(os.Getenv(peersVar), "peers")
+		program = filepath.Join(lab.Dir(), "peers")
 	}
 	cmd := exec.Command(program, "-read", arm, name, strconv.Itoa(l.Files), strconv.FormatBool(l.Direct), l.Time.String())
 	cmd.Env = append(os.Environ(), "GOMAXPROCS=1")
@@ -95,7 +96,7 @@ func output(cmd *exec.Cmd) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := startOn(cmd, serverCore); err != nil {
+	if err := lab.StartOn(cmd, lab.ServerCore); err != nil {
 		return nil, err
 	}
 	b, err := io.ReadAll(r)

@@ -8,6 +8,7 @@ import (
 	"net"
 	"runtime"
 
+	"github.com/seed-2ff0fea0/go-proactor/bench/internal/lab"
 	"github.com/seed-2ff0fea0/go-proactor/proactor"
 )
 
@@ -60,7 +61,7 @@ func newGenerator(l load, share int, addr string) (*generator, error) {
 func (g *generator) run(ended chan<- error) {
 	runtime.LockOSThread() // never unlocked: the thread, with its mask, ends here
 	if !g.pinned {
-		pin(-1)
+		lab.Pin(-1)
 	}
 	_ = g.loop.Post(g.prepare)
 	err := g.loop.Run(context.Background())

@@ -30,6 +30,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"github.com/seed-2ff0fea0/go-proactor/bench/internal/lab"
 )
 
 // settings are what the command line says.
@@ -75,7 +77,11 @@ func main() {
 	case *read != "":
 		err = readArm(*read, flag.Args())
 	default:
-		err = inside(func() error { return run(s, *names, *full) })
+		build := buildPeers
+		if !s.peers {
+			build = nil
+		}
+		err = lab.Inside(build, func() error { return run(s, *names, *full) })
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)

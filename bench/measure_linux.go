@@ -4,6 +4,8 @@ import (
 	"os"
 	"runtime"
 	"time"
+
+	"github.com/seed-2ff0fea0/go-proactor/bench/internal/lab"
 )
 
 // measure starts one arm, loads it, and returns the figures.
@@ -11,9 +13,9 @@ func measure(arm string, l load) (f figures, err error) {
 	if l.Files > 0 {
 		return measureFiles(arm, l)
 	}
-	core, procs := serverCore, 1
+	core, procs := lab.ServerCore, 1
 	if l.Loops > 1 {
-		core, procs = -1, cpus()
+		core, procs = -1, lab.CPUs()
 	}
 	c, err := start(l.server(arm), core, procs)
 	if err != nil {
@@ -29,7 +31,7 @@ func measure(arm string, l load) (f figures, err error) {
 // put puts the load on a server.
 func (l load) put(c *child) (f figures, err error) {
 	pid := c.cmd.Process.Pid
-	empty := resident(pid)
+	empty := lab.Resident(pid)
 	n := max(l.Loops, 1)
 	runtime.GOMAXPROCS(n)
 	gens, err := l.open(n, c.addr)
@@ -37,7 +39,7 @@ func (l load) put(c *child) (f figures, err error) {
 		return f, err
 	}
 	defer gens.close()
-	f.Memory = resident(pid)
+	f.Memory = lab.Resident(pid)
 	if l.Kind != datagrams { // all of which come to one socket
 		f.PerConn = float64(f.Memory-empty) / float64(l.Conns)
 	}
@@ -55,8 +57,8 @@ func (l load) put(c *child) (f figures, err error) {
 	latencies := f.count(pid, gens, 1)
 	c.mark()
 	f.P50, f.P99, f.P999 = latencies.quantile(0.5), latencies.quantile(0.99), latencies.quantile(0.999)
-	if f.Memory < resident(pid) {
-		f.Memory = resident(pid)
+	if f.Memory < lab.Resident(pid) {
+		f.Memory = lab.Resident(pid)
 	}
 	counted := syscalls(pid)
 	var more figures
@@ -165,8 +167,8 @@ func (gens *generators) await(closed func(*generator) chan struct{}, patience ti
 // count adds what there is now, times sign, and returns the latencies since the
 // last time.
 func (f *figures) count(pid int, gens *generators, sign int) *histogram {
-	f.CPU += time.Duration(sign) * cpuTime(pid)
-	f.LoadCPU += time.Duration(sign) * cpuTime(os.Getpid())
+	f.CPU += time.Duration(sign) * lab.CPUTime(pid)
+	f.LoadCPU += time.Duration(sign) * lab.CPUTime(os.Getpid())
 	all := new(histogram)
 	for _, g := range gens.all {
 		done := make(chan struct{})

@@ -15,6 +15,7 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/seed-2ff0fea0/go-proactor/bench/internal/lab"
 	"github.com/seed-2ff0fea0/go-proactor/proactor"
 	"golang.org/x/sys/unix"
 )
@@ -79,10 +80,10 @@ func (r *reading) clock(f *figures) {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	r.counted.Store(true)
-	begun, cpu := time.Now(), cpuTime(os.Getpid())
+	begun, cpu := time.Now(), lab.CPUTime(os.Getpid())
 	time.Sleep(r.time)
 	r.counted.Store(false)
-	f.Elapsed, f.CPU = time.Since(begun), cpuTime(os.Getpid())-cpu
+	f.Elapsed, f.CPU = time.Since(begun), lab.CPUTime(os.Getpid())-cpu
 	runtime.ReadMemStats(&after)
 	f.Allocs = float64(after.Mallocs - before.Mallocs)
 	r.stopped.Store(true)

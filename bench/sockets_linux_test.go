@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed-2ff0fea0/go-proactor/bench/internal/lab"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 )
@@ -102,8 +103,8 @@ func TestAServerWithAFullSocketIsAtRest(t *testing.T) {
 		}
 		conn := dial(t, c.addr)
 		fill(t, conn, data)
-		begun, before := time.Now(), cpuTime(c.cmd.Process.Pid)
+		begun, before := time.Now(), lab.CPUTime(c.cmd.Process.Pid)
 		fill(t, conn, data) // probes of the window still move a little
-		require.Less(t, cpuTime(c.cmd.Process.Pid)-before, time.Since(begun)/2)
+		require.Less(t, lab.CPUTime(c.cmd.Process.Pid)-before, time.Since(begun)/2)
 	})
 }

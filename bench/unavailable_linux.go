@@ -2,11 +2,11 @@ package main
 
 import (
 	"fmt"
-	"os"
 	"os/exec"
 	"slices"
 	"strings"
 
+	"github.com/seed-2ff0fea0/go-proactor/bench/internal/lab"
 	"github.com/seed-2ff0fea0/go-proactor/proactor"
 )
 
@@ -41,7 +41,7 @@ func exists(arm string, l load) bool {
 	if own || strings.HasPrefix(arm, "fio") && l.Files > 0 {
 		return true
 	}
-	return os.Getenv(peersVar) != "" && slices.Contains(others, arm)
+	return lab.Dir() != "" && slices.Contains(others, arm)
 }
 
 func probeAIO() error {

@@ -89,7 +89,7 @@ func (c *Chain) giveBack(n int) {
 }
 
 // Ticket names the submission of the i-th operation, for Loop.Cancel: it can be
-// cancelled before it has begun, too.
+// cancelled before it has begun, too. It panics if there is no such operation.
 func (c *Chain) Ticket(i int) op.Ticket { return c.tickets[i] }
 
 // Cancel asks all of the chain that isn't over to end. Any goroutine may call it.

@@ -135,7 +135,7 @@ func (l *Loop) Use(s *op.HandleState) error {
 	return nil
 }
 
-// Unuse ends a Use.
+// Unuse ends a Use, of which each wants one. Any goroutine may call it.
 func (l *Loop) Unuse(s *op.HandleState) {
 	if s.Leave() {
 		l.mail.ask(request{what: toShut, handle: s})

@@ -48,8 +48,9 @@ func (c *Conn) setting() *settings {
 	return &noSettings
 }
 
-// NewConn makes a connected socket a Conn of the loop, which owns the descriptor
-// from here on; on an error it stays the caller's. Any goroutine may call it.
+// NewConn makes a connected socket a Conn of the loop, which makes it non-blocking and
+// owns the descriptor from here on; on an error (EBADF; ErrClosed: the loop is) it stays
+// the caller's. Any goroutine may call it.
 func (l *Loop) NewConn(fd int) (*Conn, error) {
 	c := &Conn{loop: l}
 	if err := l.adopt(&c.handle, fd, unknownFlags); err != nil {
@@ -73,11 +74,13 @@ func (l *Loop) newConnOf(fd int, k op.Kind, unix bool) (*Conn, error) {
 func (c *Conn) Loop() *Loop { return c.loop }
 
 // SetRecvTimeout limits each receive submitted from now on: it ends with
-// os.ErrDeadlineExceeded when nothing came for d. Zero is no limit.
+// os.ErrDeadlineExceeded when nothing came for d. Zero is no limit. It holds for this
+// type's methods, not for an Op of the caller's own: see op.Op.SetTimeout.
 func (c *Conn) SetRecvTimeout(d time.Duration) { c.set().recvTimeout.Store(int64(d)) }
 
-// SetSendTimeout limits each send submitted from now on, waiting in line
-// included. Zero is no limit.
+// SetSendTimeout limits each send submitted from now on, waiting in line included: it
+// ends with os.ErrDeadlineExceeded and the count of bytes that were sent. Zero is no
+// limit.
 func (c *Conn) SetSendTimeout(d time.Duration) { c.set().sendTimeout.Store(int64(d)) }
 
 // Recv receives into b: at least one byte, io.EOF at the end of the stream, or
@@ -195,13 +198,15 @@ func (c *Conn) SendBuffers(v [][]byte, done func(n int, err error)) (op.Ticket, 
 
 // RecvMsg is Recv with control messages (recvmsg(2)), of a unix socket for example.
 // Descriptors that came with the data, and that the callback doesn't take by
-// Message.Rights, are closed when it returns.
+// Message.Rights, are closed when it returns. The Message, with the memory that it
+// names, is the loop's until then.
 func (c *Conn) RecvMsg(m *op.Message, done func(n int, err error)) (op.Ticket, error) {
 	return c.loop.recvMsg(c, m, done, time.Duration(c.setting().recvTimeout.Load()))
 }
 
 // SendMsg is Send with control messages (sendmsg(2)). They go with the first byte of
-// the data, of which there must be one.
+// the data, of which there must be one. The Message, with the memory that it names, is
+// the loop's until the callback.
 func (c *Conn) SendMsg(m *op.Message, done func(n int, err error)) (op.Ticket, error) {
 	return c.loop.sendMsg(c, m, done, time.Duration(c.setting().sendTimeout.Load()))
 }
@@ -304,7 +309,8 @@ func (c *Conn) Post(f func()) error { return c.loop.Post(f) }
 
 // Busy counts work on the connection that its loop can't see, a request that a
 // goroutine computes for example: Group.Shutdown lets a connection finish while
-// its count is above zero, or something is being sent, or Buffers are out.
+// its count is above zero, or something is being sent, or Buffers are out. A positive n
+// adds work, a negative one takes it off again. Any goroutine may call it.
 func (c *Conn) Busy(n int) { c.State().AddBusy(n) }
 
 // Abort closes the connection at once: what is queued or under way is cancelled.

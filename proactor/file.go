@@ -9,7 +9,8 @@ import (
 
 // File is an open file of a loop. Its methods may be called by any goroutine;
 // the callbacks run on the loop. Operations on a file run side by side: no order
-// is promised between them (rule 3).
+// is promised between them (rule 3). Memory given to them is the loop's until the
+// callback; offsets and counts are in bytes.
 type File struct {
 	handle
 	loop *Loop
@@ -62,7 +63,8 @@ func (l *Loop) OpenFile(name string, flags int, mode uint32, done func(*File, er
 }
 
 // NewFile makes a descriptor a File of the loop, which owns it from here on; on
-// an error it stays the caller's. Any goroutine may call it.
+// an error (EBADF; ErrClosed: the loop is) it stays the caller's. The name is for Name
+// and for errors. Any goroutine may call it.
 func (l *Loop) NewFile(fd int, name string) (*File, error) {
 	return l.newFile(fd, name, unknownFlags)
 }
@@ -100,7 +102,9 @@ func (f *File) ReadAt(b []byte, off int64, done func(n int, err error)) (op.Tick
 	return k.send(0)
 }
 
-// WriteAt writes all of b at the offset (pwrite(2)).
+// WriteAt writes all of b at the offset (pwrite(2)). An error, ENOSPC for example, comes
+// with the count of what was written. A file that was opened with O_APPEND is written at
+// its end, whatever the offset.
 func (f *File) WriteAt(b []byte, off int64, done func(n int, err error)) (op.Ticket, error) {
 	k, err := f.loop.calls.get(f.loop, false)
 	if err != nil {
@@ -156,7 +160,8 @@ func (f *File) Sync(dataOnly bool, done func(error)) (op.Ticket, error) {
 }
 
 // Close closes the file when the operations submitted before have completed.
-// Its callback is the file's last, with the error of close(2) if it had one.
+// Its callback is the file's last, with the error of close(2) if it had one. It returns
+// ErrClosed if the file is already closed or closing.
 func (f *File) Close(done func(error)) error { return f.loop.closeHandleAt(f, done, -1, f.at("close")) }
 
 // Abort is Close that first cancels what can be cancelled.

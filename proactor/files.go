@@ -111,7 +111,8 @@ func (l *Loop) Rename(from, to string, done func(error)) (op.Ticket, error) {
 	return l.callAt(place{verb: "rename", name: from, to: to, two: true}, func(o *op.Op) { o.RenameAt(nil, from, nil, to, 0) }, done)
 }
 
-// Mkdir makes a directory (mkdirat(2)). Any goroutine may call it.
+// Mkdir makes a directory (mkdirat(2)), with the permissions of mode less those of the
+// process's umask. Any goroutine may call it.
 func (l *Loop) Mkdir(name string, mode uint32, done func(error)) (op.Ticket, error) {
 	return l.callAt(place{verb: "mkdir", name: name}, func(o *op.Op) { o.MkdirAt(nil, name, mode) }, done)
 }

@@ -40,7 +40,8 @@ type GroupOptions struct {
 	Listen ListenConfig
 }
 
-// NewGroup makes the loops, all with the same options.
+// NewGroup makes the loops, all with the same options. An error is that of New; then
+// there are none.
 func NewGroup(o GroupOptions, opts ...Option) (*Group, error) {
 	if o.Loops <= 0 {
 		o.Loops = runtime.GOMAXPROCS(0)
@@ -56,7 +57,8 @@ func NewGroup(o GroupOptions, opts ...Option) (*Group, error) {
 	return g, nil
 }
 
-// Loops returns the loops.
+// Loops returns the loops, in a slice that is the Group's. Each can be used by itself,
+// for ListenPacket for example: Group.Serve is for streams.
 func (g *Group) Loops() []*Loop { return g.loops }
 
 // Serve listens at the address, as Loop.Listen does, and calls each for every
@@ -121,6 +123,7 @@ type Panic struct {
 	Stack []byte // of the loop's goroutine
 }
 
+// Error has the panic's value and the stack.
 func (p *Panic) Error() string { return fmt.Sprintf("panic in a loop: %v\n\n%s", p.Value, p.Stack) }
 
 // Run runs all loops until the context ends or the Group is closed, and returns
@@ -168,7 +171,8 @@ func (g *Group) runOne(ctx context.Context, i int) error {
 	return err
 }
 
-// Close closes all loops (rule 8).
+// Close closes all loops (rule 8), and waits for it; called from a callback it only asks,
+// and Run returns then. Any goroutine may call it.
 func (g *Group) Close() error {
 	for _, l := range g.loops {
 		l.seal()

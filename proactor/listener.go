@@ -23,7 +23,9 @@ type Listener struct {
 // Addr returns the address it listens on.
 func (ln *Listener) Addr() net.Addr { return ln.addr }
 
-// Accept takes one connection (accept4(2)).
+// Accept takes one connection (accept4(2)), which is the callback's; its descriptor is
+// close-on-exec and non-blocking. An error is that of accept4, EMFILE for example, after
+// which the connection still waits in the backlog, or ErrClosed.
 func (ln *Listener) Accept(done func(*Conn, error)) (op.Ticket, error) {
 	if done == nil {
 		panic("proactor: Accept without a callback")
@@ -93,7 +95,8 @@ func (ln *Listener) pause(on bool) {
 }
 
 // Close stops listening; connections in the backlog are reset by the kernel. A
-// unix socket's file is removed.
+// unix socket's file is removed. Its callback is the listener's last. It returns
+// ErrClosed if the listener is already closed or closing.
 func (ln *Listener) Close(done func(error)) error {
 	ln.unlink()
 	return ln.loop.closeHandle(ln, done, 0)

@@ -103,7 +103,8 @@ func New(opts ...Option) (*Loop, error) {
 func (l *Loop) Engine() (name, why string) { return l.engine.Name(), l.why }
 
 // Supports returns nil if the loop can execute operations of this code, else an
-// error that says what is missing.
+// error that says what is missing, and is errors.ErrUnsupported. Any goroutine may call
+// it.
 func (l *Loop) Supports(c op.Code) error { return l.engine.Supports(c) }
 
 // Errors of Run and RunOnce.

@@ -19,9 +19,12 @@ import (
 // operation and return, and the callback runs on the loop. A nil callback of a
 // send is allowed.
 //
+// Memory given to a method is the loop's until the callback. The error returned is
+// ErrClosed or op.ErrFull, and then there is no callback.
+//
 // Sends that wait for their turn leave together, many by one system call, in
-// order; each still has a callback of its own. A datagram that can't be sent
-// doesn't stop those behind it.
+// order; each still has a callback of its own. A datagram that can't be sent (EMSGSIZE:
+// it is too long) doesn't stop those behind it.
 type PacketConn struct {
 	handle
 	loop    *Loop
@@ -112,8 +115,9 @@ func (l *Loop) adoptPacketConn(c net.PacketConn) (*PacketConn, error) {
 // Loop returns the loop that the socket belongs to.
 func (c *PacketConn) Loop() *Loop { return c.loop }
 
-// RecvFrom receives one datagram into b (recvfrom(2)). The sender is invalid if it
-// has no IP address.
+// RecvFrom receives one datagram into b (recvfrom(2)), of n bytes, which may be none.
+// What has no room in b is lost: RecvMsg tells of it. The sender is invalid if it has no
+// IP address.
 func (c *PacketConn) RecvFrom(b []byte, done func(n int, from netip.AddrPort, err error)) (op.Ticket, error) {
 	if done == nil {
 		panic("proactor: RecvFrom without a callback")
@@ -129,7 +133,8 @@ func (c *PacketConn) RecvFrom(b []byte, done func(n int, from netip.AddrPort, er
 	return k.send(0)
 }
 
-// SendTo sends b as one datagram to an address (sendto(2)).
+// SendTo sends b as one datagram to an address (sendto(2)). An invalid address is an
+// error of the call.
 func (c *PacketConn) SendTo(b []byte, to netip.AddrPort, done func(n int, err error)) (op.Ticket, error) {
 	k, err := c.loop.calls.get(c.loop, false)
 	if err != nil {
@@ -170,19 +175,21 @@ func (c *PacketConn) Send(b []byte, done func(n int, err error)) (op.Ticket, err
 
 // RecvMsg receives one datagram with its sender and its control messages
 // (recvmsg(2)). Descriptors that came with it, and that the callback doesn't take
-// by Message.Rights, are closed when it returns.
+// by Message.Rights, are closed when it returns. The Message, with the memory that it
+// names, is the loop's until then. Message.Truncated tells what had no room.
 func (c *PacketConn) RecvMsg(m *op.Message, done func(n int, err error)) (op.Ticket, error) {
 	return c.loop.recvMsg(c, m, done, 0)
 }
 
-// SendMsg sends one datagram with control messages (sendmsg(2)).
+// SendMsg sends one datagram with control messages (sendmsg(2)), to Message.Peer. The
+// Message, with the memory that it names, is the loop's until the callback.
 func (c *PacketConn) SendMsg(m *op.Message, done func(n int, err error)) (op.Ticket, error) {
 	return c.loop.sendMsg(c, m, done, 0)
 }
 
 // SendMsgs sends datagrams, in order, by as few system calls as possible
 // (sendmmsg(2)). The callback gets how many were sent; fewer come with the error of
-// the one behind them.
+// the one behind them. The slice is the loop's until then, as the Messages are.
 func (c *PacketConn) SendMsgs(v []op.Message, done func(n int, err error)) (op.Ticket, error) {
 	k, err := c.loop.calls.get(c.loop, false)
 	if err != nil {
@@ -299,7 +306,8 @@ func transient(err error) bool {
 const maxJoined = 1<<16 + 64
 
 // PauseRecv stops the RecvEach under way until ResumeRecv; what has already been
-// received still comes.
+// received still comes. Meanwhile the kernel drops what its receive buffer has no room
+// for.
 func (c *PacketConn) PauseRecv() {
 	if x := c.each.Load(); x != nil {
 		x.pause(true)
@@ -328,7 +336,8 @@ const (
 
 // Close closes the socket in order (rule 7): queued sends are flushed for at most
 // the loop's linger time, receives end with ErrClosed. A unix socket's file is
-// removed. Its callback is the socket's last.
+// removed. Its callback is the socket's last. It returns ErrClosed if the socket is
+// already closed or closing.
 func (c *PacketConn) Close(done func(error)) error {
 	c.unlink()
 	return c.loop.closeHandle(c, done, c.loop.opts.linger)

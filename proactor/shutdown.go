@@ -123,7 +123,8 @@ func (e *ending) step(ctx context.Context, f func() int) int {
 func (e *ending) closeIdle() (left int) {
 	for _, h := range e.loop.connections() {
 		left++
-		if s := h.State(); !s.Busy() && !s.Closing() {
+		// What was submitted a moment ago, and the loop hasn't seen, may be a send.
+		if s := h.State(); !s.Busy() && s.AllAdmitted() && !s.Closing() {
 			if e.loop.closeHandle(h, nil, e.loop.opts.linger) == nil {
 				e.r.Closed++
 				e.closed[h] = true

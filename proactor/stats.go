@@ -23,9 +23,9 @@ type Stats struct {
 	Calls     int // operations behind closure verbs that are under way
 	Work      int // functions of Loop.Go that wait or run
 
-	Buffers     int // in the pool, 0 before the first RecvEach
-	BuffersOut  int // of them, with the user or on their way
-	Starvations uint64
+	Buffers     int    // in the pool, 0 before the first RecvEach
+	BuffersOut  int    // of them, with the user or on their way
+	Starvations uint64 // times that a receive had to wait for a Buffer
 
 	Engine op.Counters
 }

@@ -25,5 +25,6 @@ func (l *Loop) After(d time.Duration, done func(error)) (Timer, error) {
 	return Timer{l, t}, err
 }
 
-// Stop cancels the timer. It reports false if its callback has already begun.
+// Stop cancels the timer: its callback gets op.ErrCanceled. It reports false if that has
+// already begun. Any goroutine may call it.
 func (t Timer) Stop() bool { return t.loop.Cancel(t.ticket) }

@@ -27,14 +27,14 @@ type (
 	Code = op.Code
 )
 
-// The errors that are this library's own.
+// The errors that are this library's own, to be asked for by errors.Is.
 var (
-	ErrCanceled = op.ErrCanceled
-	ErrNotFound = op.ErrNotFound
-	ErrTorn     = op.ErrTorn
-	ErrFull     = op.ErrFull
-	ErrInvalid  = op.ErrInvalid
-	ErrPending  = op.ErrPending
+	ErrCanceled = op.ErrCanceled // a Cancel, Stop or Abort has ended the operation
+	ErrNotFound = op.ErrNotFound // what an Op.Cancel was to end is over
+	ErrTorn     = op.ErrTorn     // an earlier send of the stream stopped part-way (rule 5)
+	ErrFull     = op.ErrFull     // a queue of the library is at its limit (rule 10): try later
+	ErrInvalid  = op.ErrInvalid  // arguments that no system call could take
+	ErrPending  = op.ErrPending  // operations are under way on a connection that was to be moved
 )
 
 var (

@@ -9,6 +9,7 @@
 //   - setup: the flags to ask for, the fall to older kernels and smaller queues,
 //     and the reasons for a refusal.
 //   - probe: a proof on a throw-away ring that it works here, and which opcodes.
+//   - features: what such a ring can do, for programs that tell about it.
 //   - slots: the operations that the kernel has, by index and generation.
 //   - encode: an operation as a submission queue entry.
 //   - engine: submit, complete, cancel, wake.

@@ -17,6 +17,7 @@ type Engine struct {
 	zcFlags      uint16 // what such a send is asked to report
 	sendWhole    uint32 // MSG_WAITALL, where a send that is cancelled half-way says how far it got
 	flags        uint32
+	selfKnown    bool // the ring's descriptor is registered with the thread
 	waker        op.Waker
 	parker       op.Parker // if waits take place in Go's netpoller
 	workers      *op.Workers
@@ -132,7 +133,7 @@ func (e *Engine) Enter() error {
 		}
 	}
 	if !e.Parked() {
-		e.r.registerSelf()
+		e.selfKnown = e.r.registerSelf()
 		e.watchWaker()
 	}
 	return nil

@@ -14,6 +14,9 @@ import (
 type Engine struct{ op.Engine }
 
 // New returns errors.ErrUnsupported.
-func New(Options) (*Engine, error) {
-	return nil, fmt.Errorf("io_uring on %s: %w", runtime.GOOS, errors.ErrUnsupported)
-}
+func New(Options) (*Engine, error) { return nil, errOther() }
+
+// Probe returns errors.ErrUnsupported.
+func Probe(Options) (Info, error) { return Info{}, errOther() }
+
+func errOther() error { return fmt.Errorf("io_uring on %s: %w", runtime.GOOS, errors.ErrUnsupported) }

@@ -20,6 +20,7 @@ const seamFlags = setupNoSQArray
 type rings struct {
 	g        *giouring.Ring
 	features uint32
+	sizes    sizes
 	fd       int
 	arg      getEvents
 	ts       timespec
@@ -90,7 +91,7 @@ func (r *rings) enable() error {
 
 // registerSelf does nothing: giouring can register its descriptor, but not free
 // its place again.
-func (r *rings) registerSelf() {}
+func (r *rings) registerSelf() bool { return false }
 
 func (r *rings) close() {
 	if !r.closed {

@@ -20,6 +20,7 @@ const seamFlags = 0
 // it, so pointers into it are good until close.
 type rings struct {
 	features uint32
+	sizes    sizes
 	fd       int
 	enterFD  uintptr // fd, or its registered index
 	enterReg uintptr // enterRegistered if so
@@ -196,12 +197,14 @@ type ringUpdate struct {
 }
 
 // registerSelf registers the ring's descriptor with the calling thread (5.18),
-// which spares each enter the look-up. Where that fails the ring works without.
-func (r *rings) registerSelf() {
+// which spares each enter the look-up. Where that fails, and it returns false, the
+// ring works without.
+func (r *rings) registerSelf() bool {
 	u := ringUpdate{offset: ^uint32(0), data: uint64(r.fd)}
 	if n, err := sysRegister(r.fd, registerRingFD, unsafe.Pointer(&u), 1); err == nil && n == 1 {
 		r.regIndex, r.enterFD, r.enterReg = u.offset, uintptr(u.offset), enterRegistered
 	}
+	return r.enterReg != 0
 }
 
 // close unmaps and closes. It must run on the thread of registerSelf: the place

@@ -96,6 +96,9 @@ func open(r *rings, o *Options, entries uint32) (flags uint32, err error) {
 	return flags, err
 }
 
+// sizes are the lengths of the two queues.
+type sizes struct{ entries, completions uint32 }
+
 func openFitting(r *rings, o *Options, entries, flags uint32) error {
 	for {
 		p := &params{flags: always | flags, cqEntries: 4 * entries}
@@ -106,6 +109,7 @@ func openFitting(r *rings, o *Options, entries, flags uint32) error {
 			return refuse("set-up", errOld)
 		case err == nil:
 			r.features = p.features &^ o.MaskFeatures
+			r.sizes = sizes{p.sqEntries, p.cqEntries}
 			return nil
 		case !errors.Is(err, unix.ENOMEM) || entries <= minEntries:
 			return refuse("set-up", err)

@@ -14,6 +14,7 @@
 //
 //	go build -ldflags=-checklinkname=0 -o peers . && ./peers -serve netpoll
 //	./peers -read posix-aio FILE DEPTH DIRECT TIME
+//	./peers -files 127.0.0.1:8080 DIR     # HTTP, by fasthttp
 //	cc -O2 -o io_uring c/io_uring.c && ./io_uring [each]
 //	cc -O2 -o epoll c/epoll.c && ./epoll
 //
@@ -62,11 +63,18 @@ var peers = map[string]func() (net.Addr, error){
 func main() {
 	name := flag.String("serve", "", fmt.Sprintf("the library to serve with, of %v", slices.Sorted(maps.Keys(peers))))
 	reader := flag.String("read", "", fmt.Sprintf("the reader to read with, of %v", slices.Sorted(maps.Keys(readers))))
+	files := flag.String("files", "", "serve the files of a directory by fasthttp, at this `address`")
 	flag.Parse()
 	var err error
-	if *reader != "" {
+	switch {
+	case *reader != "":
 		err = read(*reader, flag.Args())
-	} else {
+	case *files != "":
+		var ln net.Listener
+		if ln, err = net.Listen("tcp", *files); err == nil {
+			err = serveFiles(ln, flag.Arg(0))
+		}
+	default:
 		err = serve(*name)
 	}
 	if err != nil {

@@ -1,9 +1,11 @@
 package blocking
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"net"
+	"net/netip"
 	"strings"
 	"syscall"
 	"time"
@@ -27,13 +29,12 @@ var (
 
 // Dial connects to an address, as net.Dialer.DialContext does. Networks are "tcp",
 // "tcp4", "tcp6", "unix" and "unixpacket", which give a *Conn, and "udp", "udp4",
-// "udp6" and "unixgram", which give a *PacketConn; there the context doesn't end the
-// lookup of a name. The error is a *net.OpError.
+// "udp6" and "unixgram", which give a *PacketConn. The error is a *net.OpError.
 func (n *Net) Dial(ctx context.Context, network, address string) (net.Conn, error) {
 	return n.DialWith(ctx, &proactor.Dialer{}, network, address)
 }
 
-// DialWith is Dial with options, which are for streams only.
+// DialWith is Dial with options: for datagrams there is only the Resolver.
 func (n *Net) DialWith(ctx context.Context, d *proactor.Dialer, network, address string) (net.Conn, error) {
 	c, err := n.dial(ctx, d, network, address)
 	if err != nil {
@@ -47,7 +48,7 @@ func (n *Net) dial(ctx context.Context, d *proactor.Dialer, network, address str
 		return nil, err
 	}
 	if strings.HasPrefix(network, "udp") || network == "unixgram" {
-		p, err := n.loop.DialPacket(network, address)
+		p, err := n.dialPacket(ctx, d.Resolver, network, address)
 		if err != nil {
 			return nil, err
 		}
@@ -71,6 +72,29 @@ func (n *Net) dial(ctx context.Context, d *proactor.Dialer, network, address str
 		return nil, failed
 	}
 	return n.conn(c, network), nil
+}
+
+// dialPacket looks a name up itself, because DialPacket knows no context.
+func (n *Net) dialPacket(ctx context.Context, r *net.Resolver, network, address string) (*proactor.PacketConn, error) {
+	host, port, err := net.SplitHostPort(address)
+	if _, no := netip.ParseAddr(host); network == "unixgram" || err != nil || host == "" || no == nil {
+		return n.loop.DialPacket(network, address)
+	}
+	if r == nil {
+		r = net.DefaultResolver
+	}
+	ips, err := r.LookupNetIP(ctx, "ip"+strings.TrimPrefix(network, "udp"), host)
+	var first error
+	for _, ip := range ips {
+		p, err := n.loop.DialPacket(network, net.JoinHostPort(ip.Unmap().String(), port))
+		if err == nil {
+			return p, nil
+		}
+		if first == nil {
+			first = err
+		}
+	}
+	return nil, cmp.Or(err, first)
 }
 
 // Conn makes a connection of the Net's loop one whose methods block. Nothing may be
@@ -119,8 +143,8 @@ func (c *Conn) read(b []byte) (int, error) {
 	if len(b) == 0 {
 		return 0, nil
 	}
-	w := c.net.waiter()
-	defer w.free()
+	w := c.rd.take(c.net)
+	defer c.rd.keep(w, &c.gate)
 	if c.wet {
 		if n, done, err := c.readNow(w, b); done {
 			return n, err
@@ -166,13 +190,12 @@ func (c *Conn) write(b []byte) (sent int, err error) {
 	if err := c.wr.overdue(); err != nil {
 		return 0, err
 	}
-	w := c.net.waiter()
-	defer w.free()
-	w.op.Send(c.c, b)
-	sent, done, err := c.now(w)
+	sent, done, err := c.send(b)
 	if err != nil || done && sent == len(b) {
 		return sent, err
 	}
+	w := c.net.waiter()
+	defer w.free()
 	for {
 		w.op.Send(c.c, b[sent:])
 		n, moved, err := c.wr.do(w)

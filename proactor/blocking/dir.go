@@ -236,7 +236,7 @@ func (d dirFS) ReadLink(name string) (to string, err error) {
 	return to, inTree(err, name)
 }
 
-// ReadFile reads a whole file, as os.ReadFile does.
+// ReadFile reads a whole file, as os.ReadFile does. The error is a *fs.PathError.
 func (n *Net) ReadFile(name string) ([]byte, error) {
 	f, err := n.Open(name)
 	if err != nil {
@@ -262,7 +262,8 @@ func (n *Net) ReadFile(name string) ([]byte, error) {
 	}
 }
 
-// ReadDir reads a directory, sorted by name, as os.ReadDir does.
+// ReadDir reads a directory, sorted by name, as os.ReadDir does, on one of the loop's
+// workers. The error is a *fs.PathError, or that of Loop.Go.
 func (n *Net) ReadDir(name string) (all []fs.DirEntry, err error) {
 	if e := n.work(func() { all, err = os.ReadDir(name) }); e != nil {
 		return nil, pathError("open", name, e)

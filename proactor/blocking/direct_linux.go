@@ -3,6 +3,7 @@ package blocking
 import (
 	"os"
 	"syscall"
+	"unsafe"
 
 	"github.com/seed-2ff0fea0/go-proactor/proactor/op"
 	"golang.org/x/sys/unix"
@@ -27,6 +28,36 @@ func (w *waiter) try() (n int, done bool, err error) {
 			return 0, false, nil
 		case ret != -int32(unix.EINTR):
 			return 0, true, syscall.Errno(-ret)
+		}
+	}
+}
+
+// send sends b once and at once: done is false if the kernel would
+// have to wait. An operation executed by try does the same, and costs 1-2 % more of an
+// echo's CPU time.
+func (e *endpoint) send(b []byte) (n int, done bool, err error) {
+	if err := e.net.loop.Use(e.gate.state); err != nil {
+		return 0, true, err
+	}
+	defer e.net.loop.Unuse(e.gate.state)
+	const flags = unix.MSG_NOSIGNAL | unix.MSG_DONTWAIT
+	fd, size := uintptr(e.sock.FD()), uintptr(len(b))
+	for {
+		var sent uintptr
+		var errno syscall.Errno
+		if len(b) > quick {
+			sent, _, errno = syscall.Syscall6(unix.SYS_SENDTO, fd, uintptr(unsafe.Pointer(unsafe.SliceData(b))), size, flags, 0, 0)
+		} else {
+			sent, _, errno = syscall.RawSyscall6(unix.SYS_SENDTO, fd, uintptr(unsafe.Pointer(unsafe.SliceData(b))), size, flags, 0, 0)
+		}
+		switch errno {
+		case 0:
+			return int(sent), true, nil
+		case unix.EAGAIN:
+			return 0, false, nil
+		case unix.EINTR:
+		default:
+			return 0, true, errno
 		}
 	}
 }

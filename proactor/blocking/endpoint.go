@@ -81,6 +81,7 @@ func (e *endpoint) Close() error {
 	err := e.gate.close()
 	if err == nil {
 		err = e.net.abort(e.sock)
+		e.rd.release()
 	}
 	return e.opError("close", err)
 }

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed-2ff0fea0/go-proactor/proactor"
 	"github.com/seed-2ff0fea0/go-proactor/proactor/blocking"
 	"github.com/stretchr/testify/require"
 )
@@ -354,4 +355,41 @@ func addrType(a net.Addr) string {
 		return "none"
 	}
 	return fmt.Sprintf("%T", a)
+}
+
+// A resolver that doesn't answer.
+func TestAContextEndsTheLookupOfADatagramSocket(t *testing.T) {
+	n := netOn(t, "epoll", true)
+	asked := make(chan struct{}, 10)
+	d := &proactor.Dialer{Resolver: &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		asked <- struct{}{}
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}}}
+	ctx, cancel := context.WithCancel(context.Background())
+	end := async(func() error {
+		_, err := n.DialWith(ctx, d, "udp", "silent.test.:53")
+		return err
+	})
+	got(t, asked)
+	cancel()
+	err := got(t, end)
+	require.ErrorIs(t, err, context.Canceled)
+	require.IsType(t, &net.OpError{}, err)
+
+	for _, network := range []string{"udp", "udp4", "udp6"} {
+		c, err := n.Dial(context.Background(), network, "localhost:domain")
+		if network == "udp6" && err != nil {
+			continue // localhost may have no such address
+		}
+		require.NoError(t, err, network)
+		require.Equal(t, "53", port(t, c.RemoteAddr()))
+		require.NoError(t, c.Close())
+	}
+}
+
+func port(t *testing.T, a net.Addr) string {
+	_, p, err := net.SplitHostPort(a.String())
+	require.NoError(t, err)
+	return p
 }

@@ -45,7 +45,8 @@ var (
 // Open opens a file for reading, as os.Open does. The error is a *fs.PathError.
 func (n *Net) Open(name string) (*File, error) { return n.OpenFile(name, os.O_RDONLY, 0) }
 
-// Create makes a file, or empties the one that there is, as os.Create does.
+// Create makes a file, or empties the one that there is, as os.Create does. The error is
+// a *fs.PathError.
 func (n *Net) Create(name string) (*File, error) {
 	return n.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o666)
 }

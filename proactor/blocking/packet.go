@@ -108,7 +108,7 @@ func (c *PacketConn) WriteTo(b []byte, to net.Addr) (int, error) {
 	return n, c.addressed(err, to)
 }
 
-// WriteToUDPAddrPort is WriteTo for UDP.
+// WriteToUDPAddrPort is WriteTo without an allocation for the address, for UDP.
 func (c *PacketConn) WriteToUDPAddrPort(b []byte, to netip.AddrPort) (int, error) {
 	n, err := c.writeTo(b, func(sa *op.Sockaddr) error { return c.resolveUDP(sa, to) })
 	if err != nil {
@@ -182,7 +182,8 @@ func (c *PacketConn) resolveUDP(sa *op.Sockaddr, to netip.AddrPort) error {
 	return sa.SetAddrPort(netip.AddrPortFrom(ip, to.Port()))
 }
 
-// Write sends b as one datagram to the peer.
+// Write sends b as one datagram to the peer (send(2)); it waits while the kernel has no
+// room.
 func (c *PacketConn) Write(b []byte) (int, error) {
 	w := c.net.waiter()
 	defer w.free()

@@ -16,11 +16,45 @@ import (
 // it take their turn, and end at its deadline, which may be moved while one waits.
 type side struct {
 	turn sync.Mutex // held by the one whose operation it is; the others wait in line
+	kept *waiter    // for the next operation; under turn
 
-	mu       sync.Mutex
-	deadline int64     // on op.Now's clock, 0 is none
-	armed    int64     // the deadline that the operation under way has
-	ticket   op.Ticket // of the last submission
+	deadline atomic.Int64 // on op.Now's clock, 0 is none; set under mu
+
+	mu     sync.Mutex
+	armed  int64     // the deadline that the operation under way has
+	ticket op.Ticket // of the last submission
+}
+
+// take returns a waiter for the one who has the turn, and keep has it back, for the next
+// read of the connection, until that is closed: sync.Pool costs more than that.
+func (s *side) take(n *Net) *waiter {
+	if w := s.kept; w != nil {
+		s.kept = nil
+		return w
+	}
+	return n.waiter()
+}
+
+func (s *side) keep(w *waiter, g *gate) {
+	if g.isClosed() {
+		w.free()
+		return
+	}
+	w.op.Nop() // it keeps nobody's memory
+	s.kept = w
+}
+
+// release gives the kept waiter back, unless an operation is under way, whose end
+// does that.
+func (s *side) release() {
+	if !s.turn.TryLock() {
+		return
+	}
+	defer s.turn.Unlock()
+	if s.kept != nil {
+		s.kept.free()
+		s.kept = nil
+	}
 }
 
 // when is a point in time on the clock of op.Now.
@@ -43,7 +77,7 @@ func when(t time.Time) int64 {
 // earlier one is left alone: when that is over its owner does the same.
 func (s *side) setDeadline(n *Net, to int64) {
 	s.mu.Lock()
-	s.deadline = to
+	s.deadline.Store(to)
 	t, sooner := s.ticket, to != 0 && (s.armed == 0 || to < s.armed)
 	s.mu.Unlock()
 	if sooner {
@@ -53,13 +87,7 @@ func (s *side) setDeadline(n *Net, to int64) {
 
 // overdue reports whether the deadline is over.
 func (s *side) overdue() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.late()
-}
-
-func (s *side) late() error {
-	if s.deadline != 0 && s.deadline <= op.Now() {
+	if to := s.deadline.Load(); to != 0 && to <= op.Now() {
 		return os.ErrDeadlineExceeded
 	}
 	return nil
@@ -87,12 +115,13 @@ func (s *side) do(w *waiter) (n int, moved bool, err error) {
 func (s *side) submit(w *waiter) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.late(); err != nil {
+	if err := s.overdue(); err != nil {
 		return err
 	}
-	w.op.Req().When = s.deadline
+	to := s.deadline.Load()
+	w.op.Req().When = to
 	t, err := w.net.loop.Submit(&w.op)
-	s.ticket, s.armed = t, s.deadline
+	s.ticket, s.armed = t, to
 	return err
 }
 

@@ -195,6 +195,28 @@ var table = [NumCodes]Info{
 // Info returns the table's row of c. It panics on a Code that isn't in the table.
 func (c Code) Info() *Info { return &table[c] }
 
+// Elsewhere says in a few words how an operation is executed where no io_uring does
+// it: on the epoll engine, or on the ring of an older kernel.
+func (c Code) Elsewhere() string {
+	switch i := c.Info(); {
+	case i.Way == ByLoop:
+		return "the loop itself"
+	case i.Way == ByRing:
+		return "not at all: Loop.Supports tells"
+	case i.Way == Inline:
+		return "a system call"
+	case i.Way == ByReadiness && c == Poll:
+		return "readiness"
+	case i.Way == ByReadiness:
+		return "tried, then readiness"
+	case i.At && !i.Write && c != Preadv2:
+		return "tried in the page cache, then a worker"
+	case c == Close:
+		return "a worker; sockets and pipes: a system call"
+	}
+	return "a worker"
+}
+
 // Unsupported is what an engine that doesn't execute c by io_uring says of it: nil if
 // c is executed in another way, else an error that is errors.ErrUnsupported.
 func (c Code) Unsupported() error {

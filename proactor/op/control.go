@@ -166,13 +166,15 @@ func (c Control) PacketInfo() (to netip.Addr, ifindex int) {
 // with the index; 0 leaves that to the kernel. An IPv6 socket takes IPv6 addresses.
 func (c Control) AppendPacketInfo(from netip.Addr, ifindex int) Control {
 	if from.Is4() {
-		b := binary.NativeEndian.AppendUint32(nil, uint32(ifindex))
-		a := from.As4()
-		b = append(b, a[:]...)
-		return c.Append(solIP, ipPktinfo, append(b, 0, 0, 0, 0))
+		var b [12]byte // struct in_pktinfo; on the stack, as a server does this for each datagram
+		binary.NativeEndian.PutUint32(b[:], uint32(ifindex))
+		*(*[4]byte)(b[4:]) = from.As4()
+		return c.Append(solIP, ipPktinfo, b[:])
 	}
-	a := from.As16()
-	return c.Append(solIPv6, ipv6Pktinfo, binary.NativeEndian.AppendUint32(a[:], uint32(ifindex)))
+	var b [20]byte
+	*(*[16]byte)(b[:]) = from.As16()
+	binary.NativeEndian.PutUint32(b[16:], uint32(ifindex))
+	return c.Append(solIPv6, ipv6Pktinfo, b[:])
 }
 
 // TrafficClass returns the byte of the IP header with the differentiated services

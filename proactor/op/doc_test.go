@@ -25,30 +25,9 @@ func documented() string {
 		if i.Kernel != (Version{}) {
 			ring = i.Kernel.String()
 		}
-		row(i.Name, i.Man, ring, i.how(c))
+		row(i.Name, i.Man, ring, c.Elsewhere())
 	}
 	return b.String()
-}
-
-// how says how an operation is executed without an opcode.
-func (i *Info) how(c Code) string {
-	switch {
-	case i.Way == ByLoop:
-		return "the loop itself"
-	case i.Way == ByRing:
-		return "not at all: Loop.Supports tells"
-	case i.Way == Inline:
-		return "a system call"
-	case i.Way == ByReadiness && c == Poll:
-		return "readiness"
-	case i.Way == ByReadiness:
-		return "tried, then readiness"
-	case i.At && !i.Write && c != Preadv2:
-		return "tried in the page cache, then a worker"
-	case c == Close:
-		return "a worker; sockets and pipes: a system call"
-	}
-	return "a worker"
 }
 
 func TestDocumentationHasTheTable(t *testing.T) {

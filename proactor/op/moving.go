@@ -78,7 +78,14 @@ const ToTheEnd = -1
 // a worker reads first. EINVAL: the source is no regular file, or was opened with
 // O_DIRECT.
 func (o *Op) SendFile(t Target, file Target, off int64, n int) *Op {
-	a := &Args{Dir2: handleOf(file)}
+	o.mustBeIdle()
+	var a *Args
+	if o.req.Code == SendFile { // again: the Args of the last time are nobody's now
+		a = o.req.Args()
+	} else {
+		a = new(Args)
+	}
+	*a = Args{Dir2: handleOf(file)}
 	if n == ToTheEnd {
 		n, a.Mode = int(^uint(0)>>1), 1
 	}

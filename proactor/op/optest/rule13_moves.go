@@ -177,6 +177,23 @@ func socketRoundAllocs(e *env) {
 	require.Equal(e, len(data), last)
 }
 
+func sendFileAllocs(e *env) {
+	e.loop = e.newLoop(Config{})
+	a, b := e.fds(unix.SOCK_STREAM)
+	in, out := e.register(a, nil), e.register(b, nil)
+	h, _ := e.file([]byte("contents"))
+	last := 0
+	rd := op.Op{Done: func(o *op.Op) {}}
+	wr := op.Op{Done: func(o *op.Op) { last, _ = o.Result() }}
+	buf := make([]byte, 8)
+	allocs(e, func(run func(*op.Op)) {
+		run(wr.SendFile(out, h, 3, op.ToTheEnd))
+		run(rd.Recv(in, buf))
+	})
+	require.Equal(e, 5, last)
+	require.Equal(e, "tents", string(buf[:5]))
+}
+
 func fileReadAllocs(e *env) {
 	e.loop = e.newLoop(Config{})
 	h, _ := e.file([]byte("contents"))

@@ -25,6 +25,7 @@ var rule13 = append([]test{
 	{"Rule13_DirectReadsOfAnAlignedBuffer", directRead},
 	{"Rule13_ErrorsUnwrapToErrnos", errorsUnwrap},
 	{"Rule13_ARoundOverASocketAllocatesNothing", socketRoundAllocs},
+	{"Rule13_SendingAFileAgainAllocatesNothing", sendFileAllocs},
 	{"Rule13_AFileReadAllocatesNothing", fileReadAllocs},
 	{"Rule13_ATimerAllocatesNothing", timerAllocs},
 }, handleTests...)

@@ -1,0 +1,168 @@
+package main
+
+import (
+	"errors"
+	"net/http"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/seed-2ff0fea0/go-proactor/proactor"
+)
+
+// worker is what one loop serves with; all of it is the loop goroutine's.
+type worker struct {
+	server   *server
+	config   *config
+	loop     *proactor.Loop
+	root     *proactor.File // the directory
+	files    files
+	log      accessLog
+	sessions []*session
+	draining bool
+
+	spare    *proactor.File // given up for a connection that is refused, when descriptors run out
+	opening  bool           // the spare
+	memories [][]byte       // of input and output, unused
+	request  request        // that is being answered
+	room     []byte         // for its path
+
+	now       int64  // in ns since 1970, of the last tick
+	date      int64  // in s, of what follows
+	common    []byte // the fields of all answers
+	ok        []byte // the status line of 200 and the fields of all answers
+	plaintext []byte // the answer to /plaintext
+}
+
+func newWorker(s *server, l *proactor.Loop) (*worker, error) {
+	w := &worker{server: s, config: s.config, loop: l}
+	root, err := openRoot(s.config.root)
+	if err != nil {
+		return nil, err
+	}
+	if w.root, err = l.NewFile(root, s.config.root); err != nil {
+		return nil, err
+	}
+	w.files.init(w)
+	w.log.init(w)
+	w.tell(time.Now())
+	w.reserve()
+	if _, err := l.Every(tick(s.config), w.tick); err != nil {
+		return nil, err
+	}
+	return w, nil
+}
+
+// tick is how often time-outs are looked for: often enough for the shortest.
+func tick(c *config) time.Duration {
+	return max(10*time.Millisecond, min(min(c.header, c.idle, c.send)/8, 500*time.Millisecond))
+}
+
+// tick ends what takes too long. To look at each connection twice a second costs less
+// than to arm a deadline for each request.
+func (w *worker) tick(err error) {
+	if err != nil {
+		return
+	}
+	w.tell(time.Now())
+	for i := len(w.sessions) - 1; i >= 0; i-- { // one that ends gives its place to one that was looked at
+		w.sessions[i].expire()
+	}
+	w.log.flush()
+	w.reserve()
+}
+
+// serverName is what answers say of the server.
+const serverName = "go-proactor"
+
+// tell makes what answers say of the time.
+func (w *worker) tell(t time.Time) {
+	w.now = t.UnixNano()
+	if w.date == t.Unix() {
+		return
+	}
+	w.date = t.Unix()
+	b := append(w.common[:0], "Server: "+serverName+"\r\nDate: "...)
+	w.common = append(t.UTC().AppendFormat(b, http.TimeFormat), "\r\n"...)
+	w.ok = append(append(w.ok[:0], "HTTP/1.1 200 OK\r\n"...), w.common...)
+	const hello = "Hello, World!"
+	w.plaintext = append(append(w.plaintext[:0], w.ok...), "Content-Type: text/plain\r\nContent-Length: "+strconv.Itoa(len(hello))+"\r\n\r\n"+hello...)
+	w.log.tell(t)
+}
+
+// accepted starts a session. One too many is told so.
+func (w *worker) accepted(c *proactor.Conn, err error) {
+	if err != nil {
+		w.refused(err)
+		return
+	}
+	s := newSession(w, c)
+	s.unwelcome = w.spare == nil && !w.opening || len(w.sessions) >= w.config.conns
+	s.start()
+}
+
+// refused is told when accepting fails. If descriptors have run out, one is spared: with
+// that the loop accepts the connection, and it can be told why it is closed.
+func (w *worker) refused(err error) {
+	if errors.Is(err, proactor.ErrClosed) {
+		return
+	}
+	w.server.complain(err)
+	w.files.shrink()
+	if w.spare != nil {
+		_ = w.spare.Close(nil)
+		w.spare = nil
+	}
+}
+
+// reserve opens the spare descriptor, if there is none.
+func (w *worker) reserve() {
+	if w.spare != nil || w.opening {
+		return
+	}
+	w.opening = true
+	_, err := w.loop.OpenFile(os.DevNull, os.O_RDONLY, 0, func(f *proactor.File, _ error) {
+		w.spare, w.opening = f, false
+	})
+	if err != nil {
+		w.opening = false
+	}
+}
+
+func (w *worker) add(s *session) {
+	s.index = len(w.sessions)
+	w.sessions = append(w.sessions, s)
+}
+
+func (w *worker) remove(s *session) {
+	last := len(w.sessions) - 1
+	w.sessions[s.index] = w.sessions[last]
+	w.sessions[s.index].index = s.index
+	w.sessions[last] = nil
+	w.sessions = w.sessions[:last]
+}
+
+// drain has all answers from now on be the last of their connection.
+func (w *worker) drain() { w.draining = true }
+
+// memorySize is how large memory for input and output is at first; it grows as it must.
+const memorySize = 4 << 10
+
+// memory returns memory for input or output.
+func (w *worker) memory() []byte {
+	last := len(w.memories) - 1
+	if last < 0 {
+		return make([]byte, 0, memorySize)
+	}
+	b := w.memories[last]
+	w.memories = w.memories[:last]
+	return b
+}
+
+// unused takes memory back.
+func (w *worker) unused(b []byte) {
+	if cap(b) == 0 || cap(b) > 4*maxOut || len(w.memories) == 256 {
+		return
+	}
+	w.memories = append(w.memories, b[:0])
+}

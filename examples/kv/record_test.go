@@ -1,0 +1,217 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func batchOf(records ...[]byte) []byte {
+	b := make([]byte, batchHead)
+	for _, r := range records {
+		b = append(b, r...)
+	}
+	seal(b)
+	return b
+}
+
+func bs(s string) []byte { return []byte(s) }
+
+// contents are the keys and values, with the expiry behind them if there is one.
+func contents(d *data) map[string]string {
+	all := map[string]string{}
+	for key, e := range d.byKey {
+		all[key] = string(e.val)
+		if e.expires != 0 {
+			all[key] += fmt.Sprint("@", e.expires)
+		}
+	}
+	return all
+}
+
+// sample is a file, and for each of its batches where it ends and what there is
+// then.
+func sample() (file []byte, ends []int, states []map[string]string) {
+	d := newData()
+	file = bs(magic)
+	add := func(records ...[]byte) {
+		b := batchOf(records...)
+		if err := d.apply(b[batchHead:]); err != nil {
+			panic(err)
+		}
+		file = append(file, b...)
+		ends, states = append(ends, len(file)), append(states, contents(d))
+	}
+	ends, states = append(ends, len(file)), append(states, contents(d))
+	add(appendSet(nil, bs("a"), bs("1"), 0))
+	add(appendSet(nil, bs("b"), bytes.Repeat(bs("\x00"), 300), 0), appendSet(nil, bs("c"), bs("3"), 1<<50))
+	add(appendDelete(nil, bs("a")), appendExpire(nil, bs("c"), 0), appendExpire(nil, bs("b"), 1<<51))
+	add(appendClear(nil), appendSet(nil, bs(""), bs(""), 0), appendSet(nil, bs("d"), bs("4"), 0))
+	add(appendSet(nil, bs("a"), bs("5"), 0))
+	return file, ends, states
+}
+
+func TestATornTailIsCutOffWhereverItIs(t *testing.T) {
+	file, ends, states := sample()
+	for cut := range len(file) + 1 {
+		whole := 0
+		for i, end := range ends {
+			if end <= cut {
+				whole = i
+			}
+		}
+		for _, tail := range [][]byte{nil, make([]byte, 4096), bytes.Repeat(bs("\xff"), 100)} {
+			d := newData()
+			b := append(bytes.Clone(file[:cut]), tail...)
+			good, torn, err := d.replay(bytes.NewReader(b), int64(len(b)), false)
+			if cut < len(magic) {
+				// No batch can be in such a file: it is made anew, or another program's.
+				if err == nil {
+					require.Zero(t, good)
+				}
+				require.Empty(t, d.byKey)
+				continue
+			}
+			require.NoError(t, err, "cut at %d", cut)
+			require.EqualValues(t, ends[whole], good, "cut at %d", cut)
+			require.Equal(t, states[whole], contents(d), "cut at %d", cut)
+			require.Equal(t, torn, !isZero(b[good:]), "cut at %d", cut)
+		}
+	}
+}
+
+func TestEveryChangedByteIsFound(t *testing.T) {
+	file, ends, states := sample()
+	for at := len(magic); at < len(file); at++ {
+		b := bytes.Clone(file)
+		b[at] ^= byte(1 + rand.IntN(255))
+		whole := 0
+		for i, end := range ends {
+			if end <= at {
+				whole = i
+			}
+		}
+		d := newData()
+		good, _, err := d.replay(bytes.NewReader(b), int64(len(b)), false)
+		require.EqualValues(t, ends[whole], good, "byte %d", at)
+		require.Equal(t, states[whole], contents(d), "byte %d", at)
+		// Behind a changed length nothing is known to begin.
+		if whole+2 < len(ends) && at >= ends[whole]+4 {
+			require.ErrorIs(t, err, errCorrupt, "byte %d", at)
+		} else if whole+2 == len(ends) {
+			require.NoError(t, err, "the last batch is a torn tail")
+		}
+		_, torn, err := newData().replay(bytes.NewReader(b), int64(len(b)), true)
+		require.NoError(t, err)
+		require.True(t, torn)
+	}
+}
+
+func TestAFileOfAnotherProgramIsRefused(t *testing.T) {
+	for _, text := range []string{"*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n", "short"} {
+		_, _, err := newData().replay(bytes.NewReader(bs(text)), int64(len(text)), true)
+		require.EqualError(t, err, "not a file of this program")
+	}
+}
+
+func TestToApplyRecordsTwiceIsToApplyThemOnce(t *testing.T) {
+	once, twice := newData(), newData()
+	var all []byte
+	for range 300 {
+		var r []byte
+		key := bs(fmt.Sprint("k", rand.IntN(20)))
+		switch rand.IntN(4) {
+		case 0:
+			r = appendDelete(nil, key)
+		case 1:
+			r = appendExpire(nil, key, rand.Int64N(2)*1<<50)
+		default:
+			r = appendSet(nil, key, bs(fmt.Sprint(rand.Int())), rand.Int64N(2)*1<<51)
+		}
+		all = append(all, r...)
+		require.NoError(t, once.apply(r))
+	}
+	require.NoError(t, twice.apply(all))
+	require.NoError(t, twice.apply(all))
+	require.Equal(t, contents(once), contents(twice))
+}
+
+// A compaction that is as slow as can be, while everything changes.
+func TestTheSlicesAndTheWritesMeanwhileMakeTheWhole(t *testing.T) {
+	for range 50 {
+		d, file := newData(), bs(magic)
+		var gather []byte
+		for i := range 2000 {
+			d.set(fmt.Append(nil, "k", i), fmt.Append(nil, i), 0, 0)
+		}
+		d.cursor = len(d.row)
+		for d.cursor > 0 {
+			for range rand.IntN(400) {
+				key := fmt.Append(nil, "k", rand.IntN(2500))
+				switch e := d.get(key); {
+				case e != nil && rand.IntN(2) == 0:
+					gather = appendDelete(gather, key)
+					d.drop(e)
+				case e != nil && rand.IntN(2) == 0:
+					gather = appendExpire(gather, key, 1<<50)
+					d.expire(e, 1<<50)
+				default:
+					val := fmt.Append(nil, rand.Int())
+					gather = appendSet(gather, key, val, 0)
+					d.set(key, val, 0, 0)
+				}
+			}
+			if rand.IntN(3) > 0 && len(gather) > 0 {
+				file, gather = append(file, batchOf(gather)...), nil
+			}
+			file = d.slice(file)
+		}
+		if len(gather) > 0 {
+			file = append(file, batchOf(gather)...)
+		}
+		back := newData()
+		_, torn, err := back.replay(bytes.NewReader(file), int64(len(file)), false)
+		require.NoError(t, err)
+		require.False(t, torn)
+		require.Equal(t, contents(d), contents(back))
+	}
+}
+
+func FuzzReplay(f *testing.F) {
+	file, ends, _ := sample()
+	f.Add(file)
+	f.Add(file[:ends[2]+5])
+	f.Add(append(bs(magic), batchOf(bs("\x01\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"))...))
+	f.Add(append(bs(magic), batchOf(bs("\x02abc"))...))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		d := newData()
+		good, _, _ := d.replay(bytes.NewReader(b), int64(len(b)), false)
+		require.LessOrEqual(t, good, int64(len(b)))
+		again := newData()
+		good2, torn, err := again.replay(bytes.NewReader(b[:good]), good, false)
+		require.NoError(t, err)
+		require.False(t, torn)
+		require.Equal(t, good, good2)
+	})
+}
+
+func FuzzApply(f *testing.F) {
+	f.Add(appendSet(appendDelete(nil, bs("a")), bs("b"), bs("c"), 12))
+	f.Add(bs("\x04\x00"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		d := newData()
+		_ = d.apply(b)
+		require.Len(t, d.row, len(d.byKey))
+		for i, e := range d.row {
+			require.Equal(t, i, e.place)
+			require.Same(t, e, d.byKey[e.key])
+		}
+		for i, e := range d.timed {
+			require.Equal(t, i, e.timer)
+			require.NotZero(t, e.expires)
+		}
+	})
+}

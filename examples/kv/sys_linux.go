@@ -1,0 +1,36 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+// rwfDsync makes a write durable before it completes: pwritev2(2).
+const rwfDsync = unix.RWF_DSYNC
+
+// lockFile locks a file for this open description of it, and so for this process.
+func lockFile(f *os.File) error { return unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) }
+
+// duplicateFD returns one more descriptor of an open file.
+func duplicateFD(fd int) (int, error) { return unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0) }
+
+// syncDir makes the names in a file's directory durable.
+func syncDir(path string) error {
+	d, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}
+
+// cpuTimes returns the process's CPU time in seconds.
+func cpuTimes() (user, system float64) {
+	var u unix.Rusage
+	if unix.Getrusage(unix.RUSAGE_SELF, &u) != nil {
+		return 0, 0
+	}
+	return float64(u.Utime.Nano()) / 1e9, float64(u.Stime.Nano()) / 1e9
+}

@@ -1,0 +1,18 @@
+//go:build !linux
+
+package main
+
+import (
+	"errors"
+	"os"
+)
+
+const rwfDsync = 0
+
+func lockFile(*os.File) error { return errors.ErrUnsupported }
+
+func duplicateFD(int) (int, error) { return -1, errors.ErrUnsupported }
+
+func syncDir(string) error { return errors.ErrUnsupported }
+
+func cpuTimes() (user, system float64) { return 0, 0 }
