@@ -94,7 +94,7 @@ func TestSIGHUPAndSIGUSR1(t *testing.T) {
 // other.
 func TestFewDescriptorsAreALimitOnSessions(t *testing.T) {
 	eachEngine(t, func(t *testing.T, engine string) {
-		c := startChild(t, "128", "-addr", "127.0.0.1:0", "-engine", engine, "-connect", "1m", named(t, "a").addr)
+		c := startChild(t, "128", "-addr", "127.0.0.1:0", "-max", "1000", "-engine", engine, "-connect", "1m", named(t, "a").addr)
 		c.said.says(t, "sessions only (ulimit -n)")
 		crowd(t, c, 60, true)
 	})

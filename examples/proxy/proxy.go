@@ -89,8 +89,11 @@ func (p *proxy) serve() (err error) {
 	if p.addr, err = p.group.Serve(network, address, p.accepted); err != nil {
 		return err
 	}
-	if n := room(); n < p.most {
+	n := room()
+	if n < p.most {
 		p.say("descriptors for %d sessions only (ulimit -n)", n)
+	}
+	if p.most == 0 || n < p.most {
 		p.most = n
 	}
 	p.gate.init(p, p.group.Listeners())

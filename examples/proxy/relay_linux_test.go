@@ -236,6 +236,9 @@ func TestASlowReaderHoldsTheSenderBack(t *testing.T) {
 	data := noise(size)
 	want := sum(data)
 	eachWay(t, func(t *testing.T, c config) {
+		if c.relay == relayAuto {
+			return // it is one of the others
+		}
 		stuck, goOn := make(chan int, readers), make(chan struct{})
 		b := startBackend(t, func(c *net.TCPConn) {
 			assert.NoError(t, c.SetWriteBuffer(64<<10))

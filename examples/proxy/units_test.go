@@ -136,7 +136,7 @@ func TestAReloadKeepsWhatIsTheSame(t *testing.T) {
 }
 
 func TestWrongArgumentsAreRefused(t *testing.T) {
-	for _, args := range []string{"", "-backends f a:1", "-balance random a:1", "-relay mail a:1", "-max 0 a:1", "-retries -1 a:1",
+	for _, args := range []string{"", "-backends f a:1", "-balance random a:1", "-relay mail a:1", "-max -1 a:1", "-retries -1 a:1",
 		"-connect 0 a:1", "-check 1ms a:1", "-rise 0 a:1", "-no"} {
 		_, err := parse(strings.Fields(args), io.Discard)
 		require.Error(t, err, args)
