@@ -221,11 +221,17 @@ func TestALimitOnSessionsPausesAccepting(t *testing.T) {
 		one, two := connect(t, p.at), connect(t, p.at)
 		whose(t, one)
 		whose(t, two)
+		for range 10 { // by then the pause has begun
+			ask(t, one, noise(10))
+		}
 		var others []*net.TCPConn
-		for range 5 { // in the backlog, or waiting
+		for range 5 {
 			others = append(others, connect(t, p.at))
 		}
-		ask(t, one, noise(1000))
+		for range 10 {
+			ask(t, one, noise(10))
+		}
+		require.EqualValues(t, 2, p.gather().accepted, "the others are in the backlog")
 		require.EqualValues(t, 2, b.count.Load())
 		require.EqualValues(t, 2, p.placed.Load())
 		one.Close()
