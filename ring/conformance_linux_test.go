@@ -12,7 +12,13 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestMain(m *testing.M) { optest.Main(m) }
+func TestMain(m *testing.M) {
+	if os.Getenv(againVar) != "" {
+		again()
+		return
+	}
+	optest.Main(m)
+}
 
 // The set-up flags of newer kernels, to be hidden: SUBMIT_ALL, COOP_TASKRUN,
 // SINGLE_ISSUER, DEFER_TASKRUN, NO_SQARRAY.

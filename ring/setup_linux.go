@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -77,6 +78,14 @@ const always = setupCQSize | setupClamp
 // minEntries is the size at which lack of memory is an error.
 const minEntries = 8
 
+// The kernel takes a closed ring apart in the background, and only then its memory is
+// locked no more: under a low limit a program that is started anew finds none for a
+// moment.
+const (
+	memoryTries = 25
+	memoryPause = 10 * time.Millisecond
+)
+
 // needed are the features without which the engine doesn't work: completions
 // are never dropped, requests are copied at submission, waits have time limits.
 const needed = featNoDrop | featSubmitStable | featExtArg
@@ -100,7 +109,8 @@ func open(r *rings, o *Options, entries uint32) (flags uint32, err error) {
 type sizes struct{ entries, completions uint32 }
 
 func openFitting(r *rings, o *Options, entries, flags uint32) error {
-	for {
+	wanted := entries
+	for try := 0; ; {
 		p := &params{flags: always | flags, cqEntries: 4 * entries}
 		err := r.setup(entries, p)
 		switch {
@@ -111,10 +121,15 @@ func openFitting(r *rings, o *Options, entries, flags uint32) error {
 			r.features = p.features &^ o.MaskFeatures
 			r.sizes = sizes{p.sqEntries, p.cqEntries}
 			return nil
-		case !errors.Is(err, unix.ENOMEM) || entries <= minEntries:
+		case errors.Is(err, unix.ENOMEM) && entries > minEntries:
+			entries /= 2
+		case errors.Is(err, unix.ENOMEM) && try < memoryTries:
+			try++
+			time.Sleep(memoryPause)
+			entries = wanted
+		default:
 			return refuse("set-up", err)
 		}
-		entries /= 2
 	}
 }
 

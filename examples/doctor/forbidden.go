@@ -139,16 +139,16 @@ func (f *finding) refused() bool {
 func allowIn(where []string) string {
 	var all []string
 	if slices.Contains(where, docker) {
-		all = append(all, "with Docker's default profile (seccomp/default.json of github.com/moby/profiles): doctor -seccomp default.json >profile.json; docker run --security-opt seccomp=profile.json ...")
+		all = append(all, "with Docker's default profile (seccomp/default.json of github.com/moby/profiles):\ndoctor -seccomp default.json >profile.json\ndocker run --security-opt seccomp=profile.json ...")
 	}
 	if slices.Contains(where, podman) {
-		all = append(all, "on the host: doctor -seccomp /usr/share/containers/seccomp.json >profile.json; podman run --security-opt seccomp=profile.json ...")
+		all = append(all, "on the host:\ndoctor -seccomp /usr/share/containers/seccomp.json >profile.json\npodman run --security-opt seccomp=profile.json ...")
 	}
 	if slices.Contains(where, kubernetes) {
-		all = append(all, "on each node, a profile with the rule of doctor -seccomp as /var/lib/kubelet/seccomp/io_uring.json; in the pod's securityContext, seccompProfile: {type: Localhost, localhostProfile: io_uring.json}")
+		all = append(all, "on each node, a profile with the rule of doctor -seccomp as /var/lib/kubelet/seccomp/io_uring.json, and in the pod's securityContext\nseccompProfile: {type: Localhost, localhostProfile: io_uring.json}")
 	}
 	if len(all) == 0 {
 		all = append(all, "the rule of doctor -seccomp in the container's profile; in a unit of systemd, SystemCallFilter=@aio")
 	}
-	return strings.Join(all, "; ")
+	return strings.Join(all, "\n")
 }

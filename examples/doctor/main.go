@@ -14,6 +14,18 @@
 //	doctor -seccomp default.json >profile.json           # the profile with the rule
 //	docker run --security-opt seccomp=profile.json ...
 //
+// In a container of Podman's, for example, it says
+//
+//	engine   epoll: no io_uring: io_uring: set-up: function not implemented (the kernel is older than
+//	         5.1 or built without io_uring, or a container's seccomp filter hides it)
+//	...
+//	  bad   seccomp                     a filter, and io_uring is refused (function not implemented)
+//	        -> on the host:
+//	           doctor -seccomp /usr/share/containers/seccomp.json >profile.json
+//	           podman run --security-opt seccomp=profile.json ...
+//	  ok    container                   signs of Podman
+//	  ok    RLIMIT_MEMLOCK              8 MiB
+//
 // It tries io_uring in a process of its own, because some sandboxes kill for the
 // attempt; with PROACTOR_ENGINE=epoll, or -engine epoll, it doesn't try.
 //

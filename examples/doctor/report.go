@@ -6,7 +6,6 @@ import (
 	"io"
 	"runtime"
 	"strings"
-	"time"
 
 	"github.com/seed-2ff0fea0/go-proactor/proactor"
 	"github.com/seed-2ff0fea0/go-proactor/ring"
@@ -100,18 +99,11 @@ func (r *report) choose(f *finding, option string) {
 	if option != "" {
 		opts = append(opts, proactor.WithEngineName(option))
 	}
-	for end := time.Now().Add(time.Second); ; time.Sleep(10 * time.Millisecond) {
-		name, why, err := tryLoop(opts...)
-		if err != nil {
-			why = err.Error()
-		}
-		r.Engine, r.Why = name, why
-		// The kernel gives the locked memory of the ring that was tried back a moment
-		// after its end: without it a loop gets no ring.
-		if name == "io_uring" || !r.Ring.Works || time.Now().After(end) {
-			return
-		}
+	name, why, err := tryLoop(opts...)
+	if err != nil {
+		why = err.Error()
 	}
+	r.Engine, r.Why = name, why
 }
 
 func (r *report) writeJSON(out io.Writer) error {
@@ -206,8 +198,10 @@ func (r *report) printChecks(b *strings.Builder) {
 	b.WriteString("\nthe system\n")
 	for _, c := range sorted(r.Checks) {
 		fmt.Fprintf(b, "  %-4s  %-*s  %s\n", c.Level, nameWidth, c.Name, c.Value)
-		if c.Advice != "" {
-			wrap(b, "        -> ", c.Advice)
+		head := "        -> "
+		for line := range strings.Lines(c.Advice) { // a command has one of its own
+			wrap(b, head, line)
+			head = "           "
 		}
 	}
 }

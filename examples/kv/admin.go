@@ -114,7 +114,7 @@ func (s *server) rewrite(n *session, _ [][]byte) {
 	switch l := s.log; {
 	case l == nil:
 		n.error("ERR there is no append only file: -file")
-	case l.rewrite != nil:
+	case l.rewrite != nil || l.held:
 		n.error("ERR Background append only file rewriting already in progress")
 	case l.failed != nil:
 		n.error("MISCONF Errors writing to the AOF file: " + l.failed.Error())
@@ -320,6 +320,7 @@ func (s *server) tellStats(b *strings.Builder) {
 	field(b, "total_connections_received", s.accepted)
 	field(b, "rejected_connections", s.rejected)
 	field(b, "total_commands_processed", s.commands)
+	field(b, "times_held_back", s.holds)
 	field(b, "expired_keys", s.data.expired)
 	field(b, "loop_turns", st.Turns)
 	field(b, "loop_callbacks", st.Callbacks)

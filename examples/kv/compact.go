@@ -57,7 +57,7 @@ func (l *appendLog) maybeCompact() {
 
 // compact begins a compaction unless one is under way.
 func (l *appendLog) compact() {
-	if l.rewrite != nil || l.failed != nil {
+	if l.rewrite != nil || l.held || l.failed != nil {
 		return
 	}
 	r := &rewrite{log: l, buf: []byte(magic), began: time.Now()}
@@ -172,6 +172,7 @@ func (r *rewrite) written(o *proactor.Op) {
 		r.flight = nil
 	}
 	r.step()
+	r.log.server.release() // some may wait because too much was waiting here
 }
 
 func (r *rewrite) submitSync() {

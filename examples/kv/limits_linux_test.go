@@ -7,9 +7,11 @@ import (
 	"net"
 	"os"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -245,5 +247,68 @@ func TestACompactionThatFailsHarmsNothing(t *testing.T) {
 		require.Equal(t, "OK", n.must(t, "SET", "c", "3"))
 		require.NoError(t, s.end())
 		require.Equal(t, []any{"1", "2", "3"}, connect(t, serve(t, engine, "-file", dir+"/log").at).must(t, "MGET", "a", "b", "c"))
+	})
+}
+
+func TestOnlyThePolicyAlwaysWaitsForTheDisk(t *testing.T) {
+	for fsync, want := range map[policy]uint32{always: rwfDsync, everysec: 0, never: 0} {
+		s := serve(t, "epoll", "-file", t.TempDir()+"/log", "-fsync", string(fsync))
+		require.Equal(t, "OK", connect(t, s.at).must(t, "SET", "a", "1"))
+		s.on(t, func() { require.Equal(t, want, s.log.write.Req().Args().Flags) })
+	}
+}
+
+func TestWhatGathersWhileTheDiskWorksIsOneWrite(t *testing.T) {
+	eachEngine(t, func(t *testing.T, engine string) {
+		s := serve(t, engine, "-file", t.TempDir()+"/log")
+		var group sync.WaitGroup
+		const clients = 20
+		s.on(t, func() { s.log.held = true })
+		for range clients {
+			n := connect(t, s.at)
+			group.Go(func() {
+				r, err := n.do("INCR", "n")
+				assert.NoError(t, err)
+				assert.IsType(t, int64(0), r)
+			})
+		}
+		s.until(t, "all wait", func() bool { return len(s.waiting) == clients })
+		s.on(t, func() {
+			require.Zero(t, s.log.durable)
+			s.log.held = false
+			s.log.start()
+		})
+		group.Wait()
+		s.on(t, func() { require.EqualValues(t, 1, s.log.durable) })
+		require.Equal(t, fmt.Sprint(clients), connect(t, s.at).must(t, "GET", "n"))
+	})
+}
+
+func TestRequestsWaitWhileTooMuchIsToBeWritten(t *testing.T) {
+	eachEngine(t, func(t *testing.T, engine string) {
+		s := serve(t, engine, "-file", t.TempDir()+"/log", "-compact", "100000")
+		s.on(t, func() { s.log.gatherMax = 10000 })
+		var group sync.WaitGroup
+		for i := range 4 {
+			n := connect(t, s.at)
+			const many = 300
+			for j := range many {
+				n.add("SET", fmt.Sprint(i, " ", j), strings.Repeat("x", 3000))
+			}
+			m := client{conn: n.conn, out: n.out}
+			group.Go(func() { assert.NoError(t, m.flush()) })
+			group.Go(func() {
+				for range many {
+					r, err := n.reply()
+					assert.NoError(t, err)
+					assert.Equal(t, "OK", r)
+				}
+			})
+		}
+		group.Wait()
+		s.on(t, func() {
+			require.Len(t, s.data.row, 1200)
+			require.NotZero(t, s.holds)
+		})
 	})
 }

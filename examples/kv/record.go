@@ -142,8 +142,9 @@ func (r *reading) string() []byte {
 	return r.bytes(int(n))
 }
 
-// errCorrupt: there are good batches behind a bad one. That is no torn tail, and
-// to cut it off would lose what was acknowledged.
+// errCorrupt: there are good batches behind a bad one. With the policy always that is
+// no torn tail, for a batch is on the disk before the next is written, and to cut it
+// off would lose what was acknowledged. With the others a loss of power can leave it.
 var errCorrupt = errors.New("damaged, and not at its end; -repair cuts it off there")
 
 // replay applies the batches of a file of the given size. It returns how much of

@@ -49,7 +49,8 @@ type server struct {
 	commands  uint64 // executed
 	accepted  uint64
 	rejected  uint64
-	err       error // why it ends
+	holds     uint64 // times that a client was held back
+	err       error  // why it ends
 }
 
 func listen(c *config, errs io.Writer) (*server, error) {

@@ -11,8 +11,9 @@ import (
 
 // How the server ends.
 const (
-	// drainTime is for answering what had come before the signal.
-	drainTime = 500 * time.Millisecond
+	// drainTime is for answering what had come before the signal. It is a limit for
+	// when more keeps coming.
+	drainTime = 2 * time.Second
 	// lookEvery is the time between two looks whether more comes.
 	lookEvery = 2 * time.Millisecond
 	// flushTime is for what the network interface doesn't take at once.
@@ -206,14 +207,19 @@ func (a *answer) end() {
 	a.next, a.echo.spare = a.echo.spare, a
 }
 
-// drain closes the socket when nothing waits in it and nothing has come since the last
-// look, when there were before, or when the time is over.
+// drain closes the socket when nothing waits in it, as at the last look, and nothing has
+// come between, or when the time is over. Before is how many Buffers had come at the last
+// look, or never if something waited in the socket then. (What has been taken from it has
+// its callbacks up to a turn later.)
 func (e *echo) drain(before uint64, end time.Time) {
-	quiet := waiting(e.conn.FD()) == 0 && before == e.received
-	if quiet || time.Now().After(end) {
+	empty := waiting(e.conn.FD()) == 0
+	if empty && before == e.received || time.Now().After(end) {
 		_ = e.conn.Close(func(error) { e.server.closed() })
 		return
 	}
-	now := e.received
+	now := never
+	if empty {
+		now = e.received
+	}
 	_, _ = e.loop.After(lookEvery, func(error) { e.drain(now, end) })
 }

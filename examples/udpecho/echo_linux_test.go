@@ -174,7 +174,8 @@ func TestWhatTheKernelPutsTogetherComesBackAsItWas(t *testing.T) {
 				}
 				all := stop()
 				require.Equal(t, counts{echoed: 21, bytes: 20_007}, all)
-				require.EqualValues(t, 1, s.echoes[0].received, "as one")
+				// As one, but on older kernels (5.10), whose loopback cuts them.
+				require.Contains(t, []uint64{1, 21}, s.echoes[0].received)
 			}
 		}
 	})

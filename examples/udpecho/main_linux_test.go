@@ -135,6 +135,38 @@ func TestItEndsWhenWhatHasComeIsAnswered(t *testing.T) {
 	})
 }
 
+func TestItEndsThoughMoreKeepsComing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes drainTime")
+	}
+	eachEngine(t, func(t *testing.T, engine string) {
+		s, stop := serve(t, engine, "127.0.0.1:0")
+		p := connect(t, s.addr().String())
+		p.exchange(t, 100)
+		enough := make(chan struct{})
+		flooding, flooded := make(chan struct{}), make(chan struct{})
+		go func() {
+			defer close(flooded)
+			b := noise(100)
+			for i := 0; ; i++ {
+				if i == 1000 {
+					close(flooding)
+				}
+				select {
+				case <-enough:
+					return
+				default:
+					_, _ = p.Write(b) // refused when the server is closed
+				}
+			}
+		}()
+		<-flooding
+		require.NotZero(t, stop().echoed)
+		close(enough)
+		<-flooded
+	})
+}
+
 func TestASignalEndsAnIdleServer(t *testing.T) {
 	eachEngine(t, func(t *testing.T, engine string) {
 		for _, sig := range []os.Signal{os.Interrupt, syscall.SIGTERM} {

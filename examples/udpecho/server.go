@@ -20,7 +20,7 @@ type server struct {
 	failed atomic.Pointer[error]
 }
 
-// never is no number of Buffers.
+// never is what no count of Buffers comes to.
 const never = ^uint64(0)
 
 // pool is how much memory a loop's Buffers have, in bytes.
