@@ -15,7 +15,7 @@ type balancer struct {
 
 // What choose answers if there is no backend.
 var (
-	errDown = errors.New("no backend is up")
+	errDown = errors.New("no backend is up, or all were tried")
 	errFull = errors.New("all backends are full")
 )
 

@@ -100,7 +100,7 @@ func (d *direction) receive() {
 	d.submit(d.op.RecvEach(d.src))
 }
 
-func (d *direction) spliceIn() { d.submit(d.op.SpliceInto(d.src, &d.s.w.pipes, splicePiece)) }
+func (d *direction) spliceIn() { d.submit(d.op.SpliceInto(d.src, d.s.w.pipes, splicePiece)) }
 
 // done is the callback of the direction's own operation.
 func (d *direction) done(o *proactor.Op) {

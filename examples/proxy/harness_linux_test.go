@@ -97,7 +97,7 @@ type served struct {
 
 // usual is the configuration of a test.
 func usual(engine string, backends ...string) config {
-	return config{engine: engine, listen: "127.0.0.1:0", loops: 1, servers: backends, retries: 3, most: 10000,
+	return config{engine: engine, listen: "127.0.0.1:0", loops: 1, servers: backends, retries: 3, most: 1000,
 		connect: patience, idle: time.Hour, drain: 0, rise: 2, fall: 2}
 }
 

@@ -6,11 +6,9 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/seed-2ff0fea0/go-proactor/proactor"
@@ -31,6 +29,8 @@ type proxy struct {
 
 	placed  atomic.Int64 // sessions that have a place, of -max
 	waiting atomic.Int64 // sessions that have none, or whose backends have no room
+
+	shedding atomic.Bool // a session is being turned away to make room
 
 	mu         sync.Mutex // of what is said
 	complained time.Time
@@ -71,8 +71,7 @@ func (p *proxy) read() ([]*backend, error) {
 
 func (p *proxy) serve() (err error) {
 	for _, l := range p.group.Loops() {
-		w := &worker{p: p, loop: l}
-		w.pipes.Size = splicePiece
+		w := &worker{p: p, loop: l, pipes: newPipes()}
 		p.workers[l] = w
 		if _, err := l.Every(p.every, w.housekeeping); err != nil {
 			return err
@@ -80,16 +79,25 @@ func (p *proxy) serve() (err error) {
 	}
 	first := p.group.Loops()[0]
 	p.health.init(p, first)
-	if _, err := first.Signals(p.signal, syscall.SIGHUP, syscall.SIGUSR1); err != nil {
+	if err := p.watchSignals(first); err != nil {
 		return err
 	}
 	network, address := "tcp", p.listen
 	if path, ok := strings.CutPrefix(address, "unix:"); ok {
 		network, address = "unix", path
 	}
-	p.addr, err = p.group.Serve(network, address, p.accepted)
+	if p.addr, err = p.group.Serve(network, address, p.accepted); err != nil {
+		return err
+	}
+	n := room()
+	if n < p.most {
+		p.say("descriptors for %d sessions only (ulimit -n)", n)
+	}
+	if p.most == 0 || n < p.most {
+		p.most = n
+	}
 	p.gate.init(p, p.group.Listeners())
-	return err
+	return nil
 }
 
 // accepted is the callback of the listeners.
@@ -140,17 +148,6 @@ func (p *proxy) drain() error {
 		p.say("cut off %d connections that hadn't ended in %v", r.Cut, p.config.drain)
 	}
 	return err
-}
-
-// signal is the callback of the signals.
-func (p *proxy) signal(s os.Signal, err error) {
-	switch {
-	case err != nil: // the loop is closing
-	case s == syscall.SIGHUP:
-		p.reload()
-	case s == syscall.SIGUSR1:
-		go p.report() // it waits for all loops
-	}
 }
 
 // reload reads the list of backends anew. It is called on a loop, so a worker reads the

@@ -24,7 +24,7 @@ type session struct {
 	drainSince uint32 // the tick of the last direction's failure
 	began      uint32 // the tick when it was accepted
 	placed     bool   // it counts among p.placed
-	refusing   bool   // the client was turned away
+	shed       bool   // it was turned away to make room
 	dialing    bool
 	closing    bool
 	left       int // connections that aren't closed yet
@@ -63,26 +63,39 @@ func (s *session) start() bool {
 	}
 	s.to, s.dialing = b, true
 	s.dial, err = s.w.p.dialer.Dial(s.w.loop, b.network, b.address, s.connected)
-	if err != nil && lacking(err) {
-		s.unplace()
-		s.dialing = false
-		return false
-	}
-	if err != nil {
+	switch {
+	case err == nil:
+	case lacking(err):
+		return s.lacks(err)
+	default:
 		s.dialed(nil, err)
 	}
 	return true
 }
 
+// lacks takes a connect back for which there was no descriptor. When a session ends there
+// may be one; when there is no other session, only to turn this one away makes some. It
+// reports whether it has.
+func (s *session) lacks(err error) bool {
+	s.dialing = false
+	s.unplace()
+	s.w.lack()
+	if s.w.p.placed.Load() > 0 || !s.w.p.shedding.CompareAndSwap(false, true) {
+		return false
+	}
+	s.shed = true
+	s.refuse(err)
+	return true
+}
+
 // connected is the callback of the connect.
 func (s *session) connected(c *proactor.Conn, err error) {
-	if err != nil && lacking(err) && !s.closing {
-		s.dialing = false
-		s.unplace()
+	switch {
+	case err == nil || !lacking(err) || s.closing:
+		s.dialed(c, err)
+	case !s.lacks(err):
 		s.w.wait(s)
-		return
 	}
-	s.dialed(c, err)
 }
 
 func (s *session) dialed(c *proactor.Conn, err error) {
@@ -140,7 +153,6 @@ func (s *session) established(c *proactor.Conn) {
 func (s *session) refuse(err error) {
 	s.w.stats.refused++
 	s.w.p.complain("refused: ", err)
-	s.refusing = true
 	s.abort()
 }
 
@@ -222,6 +234,9 @@ func (s *session) gone() {
 	w.sessions[len(w.sessions)-1] = nil
 	w.sessions = w.sessions[:len(w.sessions)-1]
 	s.unplace()
+	if s.shed {
+		w.p.shedding.Store(false)
+	}
 	w.stats.ended++
 	w.p.freed()
 }

@@ -15,9 +15,19 @@ type worker struct {
 	waiting  []*session // accepted, without a place yet; the oldest first
 	free     *sending
 	lent     int // Buffers of the pool that are being sent
-	pipes    op.Pipes
+	pipes    *op.Pipes
 	tick     uint32 // counts p.every
 	stats    counters
+}
+
+func newPipes() *op.Pipes { return &op.Pipes{Size: splicePiece} }
+
+// lack follows an operation that failed for want of descriptors or memory: pipes that
+// nobody uses have some.
+func (w *worker) lack() {
+	idle := w.pipes
+	w.pipes = newPipes()
+	idle.Close()
 }
 
 // lendMost is how many Buffers of the loop's pool may wait for slow receivers. What comes
