@@ -31,6 +31,9 @@ func (e *Engine) deliver(i uint32, c *cqe) {
 		e.slots.release(i)
 	} else {
 		e.inFlight++ // reap counts every completion as an end
+		if d.Buf != nil {
+			e.heardOf(i)
+		}
 	}
 	e.done = append(e.done, d)
 }

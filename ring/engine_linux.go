@@ -29,6 +29,7 @@ type Engine struct {
 	messages     messages
 
 	retries  op.Retries
+	quiet    quiet
 	line     []uint32 // slots that wait for a submission entry, from lineHead on
 	lineHead int
 	cancels  []uint64 // user_data of what is to be cancelled, in line likewise

@@ -18,6 +18,8 @@ type slot struct {
 	cancel bool   // asked to end early
 	begun  bool   // an emulated connect that is in progress
 	sent   bool   // a zero-copy send whose notification is awaited
+	listed bool   // a multishot receive among those that become quiet,
+	fresh  bool   // and it has brought something since the last look
 }
 
 const none = ^uint32(0)

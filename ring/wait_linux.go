@@ -8,6 +8,7 @@ import (
 
 // Poll submits and reaps without waiting.
 func (e *Engine) Poll(done []op.Completion) ([]op.Completion, error) {
+	e.look()
 	e.submitLine()
 	err := e.enterNow()
 	return e.reap(done), err
@@ -15,9 +16,10 @@ func (e *Engine) Poll(done []op.Completion) ([]op.Completion, error) {
 
 // Wait submits, and reaps when there is something or d is over.
 func (e *Engine) Wait(d, hold time.Duration, done []op.Completion) ([]op.Completion, error) {
+	e.look()
 	e.submitLine()
 	e.FlushPeers(false) // the wait would hold their descriptors
-	d = e.retries.Limit(d)
+	d = e.quiet.limit(e.retries.Limit(d))
 	if e.Parked() {
 		e.parker.Limit(d)
 	}

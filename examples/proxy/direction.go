@@ -34,8 +34,6 @@ type direction struct {
 	paused bool  // dst has too many bytes to take
 
 	turning   bool // away from Buffers: the end of the receive is awaited
-	fresh     bool // something was received since the last look
-	heard     bool // and before the last look
 	noSplices bool // for want of a pipe
 	discard   bool // dst takes nothing more, src is read to its end
 	end       ending
@@ -129,7 +127,6 @@ func (d *direction) received(b *proactor.Buffer) {
 		return
 	}
 	n := b.Len()
-	d.fresh = true
 	d.queued += n
 	d.s.w.send(d, b)
 	if n < largePiece {
@@ -152,17 +149,6 @@ func (d *direction) received(b *proactor.Buffer) {
 func (d *direction) turn() {
 	d.turning = true
 	d.s.w.loop.Cancel(d.ticket)
-}
-
-// look begins the receive of a direction anew that has become quiet. Linux up to 6.18 at
-// least can miss a reset right behind data, in a multishot receive: it has seen both
-// wake-ups and looks no more. A new attempt finds it.
-func (d *direction) look() {
-	quiet := !d.fresh && d.heard
-	d.heard, d.fresh = d.fresh, false
-	if quiet && d.op.InFlight() && d.op.Code() == op.RecvEach && !d.turning && !d.paused {
-		d.turn()
-	}
 }
 
 // receiveEnded follows the last piece.

@@ -176,9 +176,6 @@ func (s *session) look() {
 		} else {
 			s.close()
 		}
-	default:
-		s.up.look()
-		s.down.look()
 	}
 }
 

@@ -36,6 +36,7 @@ var eachTests = []test{
 	{"Rule10_ASlowReaderWithAFullQuotaLeavesBuffersForOthers", slowReaderQuota},
 	{"Rule10_AParserThatKeepsPartialMessages", parserKeepsPartial},
 	{"Rule10_WaterMarksStopAPeerThatNeverReads", waterMarks},
+	{"Rule13_TheEndRightBehindDataIsSeen", endBehindData},
 	{"Rule13_RecvEachOnAPipe", recvEachPipe},
 	{"Rule13_RecvEachOnAFileIsRefused", recvEachFile},
 }
@@ -104,6 +105,36 @@ func recvEachEndsOnce(e *env) {
 	e.settle()
 	require.Empty(e, c, "a callback after the final one")
 	require.False(e, o.InFlight())
+}
+
+// Both come while the loop is busy, so that the kernel may take them for one event.
+func endBehindData(e *env) {
+	e.start()
+	tcp := func() (*op.Handle, net.Conn) { return e.tcpPair() }
+	for _, x := range []struct {
+		name string
+		pair func() (*op.Handle, net.Conn)
+		end  func(net.Conn)
+		want error
+	}{
+		{"FIN", tcp, func(net.Conn) {}, io.EOF},
+		{"reset", tcp, func(c net.Conn) { require.NoError(e, c.(*net.TCPConn).SetLinger(0)) }, unix.ECONNRESET},
+		{"unix", e.pair, func(net.Conn) {}, io.EOF},
+	} {
+		for range 5 {
+			h, peer := x.pair()
+			c, _, _ := e.recvEach(h)
+			write(e, peer, []byte("first"))
+			e.drain(c, 5)
+			e.onLoop(func() {
+				write(e, peer, []byte("last"))
+				x.end(peer)
+				require.NoError(e, peer.Close())
+			})
+			require.Equal(e, "last", string(e.drain(c, 4)), x.name)
+			require.ErrorIs(e, await(e, c).err, x.want, x.name)
+		}
+	}
 }
 
 func acceptEachEndsOnce(e *env) {
