@@ -76,7 +76,7 @@ func (r *result) write(dir string) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(dir, "versus-"+r.Contest+".json"), append(b, '\n'), 0o644)
+	return os.WriteFile(filepath.Join(dir, r.Contest+".json"), append(b, '\n'), 0o644)
 }
 
 func sorted(fs []figures, of func(figures) float64) []float64 {
