@@ -16,7 +16,8 @@ type handle = op.Handle // embedded: its FD method is promoted, its name is not
 // goroutine; they submit an operation and return, and the callback runs on the
 // loop. A nil callback is allowed: nobody wants to know.
 //
-// The buffer belongs to the loop from the call until the callback. For full
+// The buffer belongs to the loop from the call until the callback; without one, until
+// that of Close, which is the last. An error of the call leaves it the caller's. For full
 // control, and no closure, submit an Op of your own that names the Conn.
 type Conn struct {
 	handle

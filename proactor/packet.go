@@ -19,7 +19,8 @@ import (
 // operation and return, and the callback runs on the loop. A nil callback of a
 // send is allowed.
 //
-// Memory given to a method is the loop's until the callback. The error returned is
+// Memory given to a method is the loop's until the callback; without one, until that
+// of Close, which is the last. The error returned is
 // ErrClosed or op.ErrFull, and then there is no callback.
 //
 // Sends that wait for their turn leave together, many by one system call, in

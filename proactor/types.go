@@ -4,7 +4,8 @@ import "github.com/seed-2ff0fea0/go-proactor/proactor/op"
 
 // The vocabulary of package op that callers use.
 type (
-	// Op is one operation, owned by its caller.
+	// Op is one operation, owned by its caller. Its verbs, and the methods of the other
+	// types here, are in the documentation of package op: go doc ./proactor/op Op.Recv.
 	Op = op.Op
 	// Handle is a descriptor that a loop looks after, by Register.
 	Handle = op.Handle
@@ -15,7 +16,7 @@ type (
 	Target = op.Target
 	// Sockaddr is a socket address as the kernel takes it.
 	Sockaddr = op.Sockaddr
-	// Buffer holds received data, from the loop's pool.
+	// Buffer holds received data, from the loop's pool: op.Buffer has its methods.
 	Buffer = op.Buffer
 	// Message is a message with its address and its control data.
 	Message = op.Message

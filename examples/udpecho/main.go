@@ -12,7 +12,7 @@
 // It prints where it listens and what it has done:
 //
 //	listening on [::]:7007, engine io_uring
-//	2 datagrams echoed, 18 bytes; 0 too long, 0 not sent
+//	2 datagrams echoed, 12 bytes; 0 too long, 0 not sent
 //
 // At a wildcard address the answer to a datagram leaves from the address that it was
 // sent to, as a client that is connected to this one expects. With -loops there are
