@@ -226,8 +226,11 @@ func (l *Loop) admitList(o *op.Op) {
 // cork has a Send leave together with the file that was submitted right behind it, as
 // HTTP's heads do: that is one packet less. Not with one that may turn out to be empty: its
 // head would wait for the 200 ms after which the kernel sends it nevertheless (man 7 tcp).
+// And on streams alone: no file is sent to a datagram socket, on which the head would wait
+// for ever, to become one datagram with the next (man 7 udp).
 func cork(r, next *op.Req) {
-	if r.Code == op.Send && next.Code == op.SendFile && next.Handle == r.Handle && next.N > 0 && next.Args().Mode == 0 {
+	if r.Code == op.Send && next.Code == op.SendFile && next.Handle == r.Handle && next.N > 0 && next.Args().Mode == 0 &&
+		!r.Handle.State().Kind.HasBounds() {
 		r.Flags |= op.Corked
 	}
 }

@@ -52,6 +52,9 @@ func (r *request) parse(b []byte) (n, status int) {
 		}
 		n++
 	}
+	if n > maxLine { // they are kept until the request is there
+		return n, http.StatusBadRequest
+	}
 	line, k := nextLine(b[n:])
 	if k == 0 || k > maxLine {
 		return 0, tooLong(len(b)-n, maxLine, http.StatusRequestURITooLong)

@@ -97,6 +97,7 @@ var refusals = map[string]int{
 	"GET / HTTP/1.1\r\nHost: x\r\n" + strings.Repeat("A: b\r\n", maxFields) + "\r\n":                 431,
 	"GET / HTTP/1.1\r\nHost: x\r\nA: " + strings.Repeat("a", maxHead) + "\r\n\r\n":                   431,
 	"GET / HTTP/1.1\r\nHost: x\r\nA: " + strings.Repeat("a", maxHead):                                431, // without an end, too
+	strings.Repeat("\r\n", maxLine):                                                                  400, // no request at all
 	strings.Repeat("a", maxLine):                                                                     414,
 }
 

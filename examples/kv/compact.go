@@ -41,8 +41,10 @@ type rewrite struct {
 	busy   bool // an operation on the new file is under way
 	synced bool // nothing was written since the last sync
 	rounds int
-	last   bool // the last round
-	done   bool // over, or given up
+	sliced bool   // all slices are taken
+	needs  uint64 // and this batch may be in some of them only in part
+	last   bool   // the last round
+	done   bool   // over, or given up
 	write  proactor.Op
 	sync   proactor.Op
 	began  time.Time
@@ -98,6 +100,9 @@ func (r *rewrite) step() {
 	if r.busy || r.done {
 		return
 	}
+	if d.cursor == 0 && !r.sliced {
+		r.sliced, r.needs = true, r.log.last()
+	}
 	switch {
 	case d.cursor > 0:
 		r.buf = d.slice(r.buf)
@@ -111,6 +116,9 @@ func (r *rewrite) step() {
 		r.submitSync()
 	case r.last:
 		r.rename()
+	case r.log.batch <= r.needs:
+		// It is still gathered: without it the slices show half of what it does. When it
+		// has been written, idle comes back.
 	default:
 		r.last, r.log.held = true, true
 		r.step()
@@ -122,7 +130,7 @@ func (r *rewrite) isFarBehind() bool { return len(r.buf) > lastRound && r.rounds
 
 // idle is called when an operation on the old file has ended.
 func (r *rewrite) idle() {
-	if r.last {
+	if r.sliced {
 		r.step()
 	}
 }

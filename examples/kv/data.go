@@ -15,8 +15,8 @@ type data struct {
 	timed []*entry
 	clock func() int64 // ms since 1970
 
-	// deleted is the batch of the log that has the last deletion. Who is told
-	// that a key isn't there waits for it.
+	// deleted is the batch of the log that has the last deletion, or the expiry of a
+	// key that is gone by that. Who is told that a key isn't there waits for it.
 	deleted uint64
 	expired uint64 // how many have been
 	// cursor is how far a compaction has come: it goes down the row, all below
@@ -42,11 +42,19 @@ func newData() *data {
 func (d *data) get(key []byte) *entry {
 	e := d.byKey[string(key)]
 	if e != nil && e.expires != 0 && d.isOver(e) {
-		d.drop(e)
-		d.expired++
+		d.lapse(e)
 		return nil
 	}
 	return e
+}
+
+// lapse drops an entry whose time is over. That it had one may not be durable yet: who is
+// told that the key isn't there waits for that, else a crash could bring back an older
+// value, which doesn't expire.
+func (d *data) lapse(e *entry) {
+	d.deleted = max(d.deleted, e.batch)
+	d.drop(e)
+	d.expired++
 }
 
 func (d *data) isOver(e *entry) bool { return e.expires <= d.clock() }
@@ -119,11 +127,10 @@ func (d *data) expireSome() {
 		over := 0
 		for range min(expirySample, len(d.timed)) {
 			if e := d.timed[rand.IntN(len(d.timed))]; d.isOver(e) {
-				d.drop(e)
+				d.lapse(e)
 				over++
 			}
 		}
-		d.expired += uint64(over)
 		if over <= expirySample/4 {
 			return
 		}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -154,12 +155,12 @@ func (d *data) replay(f io.ReaderAt, size int64, repair bool) (good int64, torn 
 	in := bufio.NewReaderSize(io.NewSectionReader(f, 0, size), 1<<20)
 	head := make([]byte, len(magic))
 	if n, err := io.ReadFull(in, head); err != nil || string(head) != magic {
-		// A crash at its making can leave a part of the line, or zeros.
-		if !endOfFile(err) || string(head[:n]) != magic[:n] {
-			if err == nil || endOfFile(err) {
-				err = errors.New("not a file of this program")
-			}
+		if err != nil && !endOfFile(err) {
 			return 0, false, err
+		}
+		// A crash at its making can leave a part of the line, and zeros.
+		if part := bytes.TrimRight(head[:n], "\x00"); size > int64(len(magic)) || !bytes.HasPrefix([]byte(magic), part) {
+			return 0, false, errors.New("not a file of this program")
 		}
 		return 0, n > 0, nil
 	}

@@ -117,6 +117,21 @@ func TestAFileOfAnotherProgramIsRefused(t *testing.T) {
 	}
 }
 
+func TestACrashAtTheMakingOfAFileLeavesNone(t *testing.T) {
+	for i := range magic {
+		for _, zeros := range []int{0, len(magic) - i} {
+			file := append(bs(magic[:i]), make([]byte, zeros)...)
+			good, torn, err := newData().replay(bytes.NewReader(file), int64(len(file)), false)
+			require.NoError(t, err, "%q", file)
+			require.Zero(t, good)
+			require.Equal(t, len(file) > 0, torn)
+		}
+	}
+	file := make([]byte, len(magic)+1)
+	_, _, err := newData().replay(bytes.NewReader(file), int64(len(file)), false)
+	require.Error(t, err, "more was never there without the line")
+}
+
 func TestToApplyRecordsTwiceIsToApplyThemOnce(t *testing.T) {
 	once, twice := newData(), newData()
 	var all []byte

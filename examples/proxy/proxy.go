@@ -228,17 +228,21 @@ func (g *gate) update() {
 	if g.p == nil {
 		return
 	}
-	full := g.p.placed.Load() >= g.p.most || g.p.waiting.Load() > 0
-	if full == g.closed.Load() {
-		return
-	}
-	g.closed.Store(full)
-	for _, ln := range g.listeners {
-		if full {
-			ln.PauseAccept()
-		} else {
-			ln.ResumeAccept()
+	for {
+		full := g.p.placed.Load() >= g.p.most || g.p.waiting.Load() > 0
+		if full == g.closed.Load() {
+			return
 		}
+		g.closed.Store(full)
+		for _, ln := range g.listeners {
+			if full {
+				ln.PauseAccept()
+			} else {
+				ln.ResumeAccept()
+			}
+		}
+		// Who gave a place back meanwhile may have found the gate open still: then there
+		// is nobody else to see it.
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -150,4 +151,35 @@ func TestWrongArgumentsAreRefused(t *testing.T) {
 	require.ErrorContains(t, err, "line 1")
 	_, err = newProxy(config{servers: []string{"a:1"}, engine: "kqueue", idle: 1, connect: 1}, io.Discard, io.Discard)
 	require.ErrorContains(t, err, `unknown engine "kqueue"`)
+}
+
+// A place that is given back while the gate is being closed opens it again. Of so many
+// turns, as far as two processors are there, one or another hits the moment.
+func TestTheGateIsOpenWhenThereIsAPlace(t *testing.T) {
+	p := &proxy{config: config{most: 2}}
+	p.placed.Store(1)
+	p.gate.init(p, nil)
+	var turn, done atomic.Int64
+	go func() {
+		for i := int64(1); ; i++ {
+			for turn.Load() < i {
+				if turn.Load() < 0 {
+					return
+				}
+			}
+			p.placed.Add(-1)
+			p.freed()
+			done.Store(i)
+		}
+	}()
+	defer turn.Store(-1)
+	until := time.Now().Add(time.Second)
+	for i := int64(1); time.Now().Before(until); i++ {
+		turn.Store(i)
+		p.place()
+		for done.Load() < i {
+		}
+		require.EqualValues(t, 1, p.placed.Load())
+		require.False(t, p.gate.closed.Load())
+	}
 }

@@ -18,6 +18,7 @@ import (
 var movingTests = []test{
 	{"Move_AFileIsSentInItsTurn", sendFileInTurn},
 	{"Move_AHeadLeavesWithItsFile", sendFileWithHead},
+	{"Move_ADatagramDoesNotWaitForAFileThatIsRefused", sendFileRefused},
 	{"Move_AFileThatEndsTooSoonTearsTheStream", sendFileTooShort},
 	{"Move_AFileGoesToASlowReaderWhole", sendFileSlowly},
 	{"Move_AWorkerReadsWhatIsNotInThePageCache", sendFileCold},
@@ -91,6 +92,30 @@ func sendFileWithHead(e *env) {
 	_, err := e.do(func(o *op.Op) *op.Op { return o.Send(h, []byte("alone")) })
 	require.NoError(e, err)
 	require.Equal(e, "alone", string(e.read(peer, 5)))
+}
+
+// On a datagram socket what leaves with the next would be one datagram with it.
+func sendFileRefused(e *env) {
+	e.start()
+	peer, to := e.udpPeer()
+	h := e.register(unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0))
+	require.NoError(e, unix.Connect(h.FD(), &unix.SockaddrInet4{Addr: to.Addr().As4(), Port: int(to.Port())}))
+	f, _ := e.tempFile([]byte("file"))
+	first, file, last := newJob(), newJob(), newJob()
+	e.onLoop(func() {
+		e.submit(first.Send(h, []byte("first")))
+		e.submit(file.SendFile(h, f, 0, 4))
+	})
+	first.waitFor(e, 5, nil)
+	file.waitFor(e, 0, unix.EINVAL)
+	e.submit(last.Send(h, []byte("last")))
+	last.waitFor(e, 4, nil)
+	for _, want := range []string{"first", "last"} {
+		var b [20]byte
+		n, err := peer.Read(b[:])
+		require.NoError(e, err)
+		require.Equal(e, want, string(b[:n]))
+	}
 }
 
 func sendFileTooShort(e *env) {

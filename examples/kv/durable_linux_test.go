@@ -1,0 +1,107 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// That a key is gone, because its time is over, is only told when it is durable that it
+// had one: a crash could bring back the value before that.
+func TestAnExpiryIsToldWhenItIsDurable(t *testing.T) {
+	for name, gone := range map[string]func(*server){
+		"asked for": func(*server) {},
+		"by itself": func(s *server) { s.data.expireSome() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := serve(t, "epoll", "-file", t.TempDir()+"/log")
+			a, b := connect(t, s.at), connect(t, s.at)
+			now := time.Now().UnixMilli()
+			s.on(t, func() { s.data.clock = func() int64 { return now } })
+			require.Equal(t, "OK", a.must(t, "SET", "k", "old"))
+			s.on(t, func() { s.log.held = true }) // the disk is slow
+			a.add("SET", "k", "new", "PX", "100")
+			require.NoError(t, a.flush())
+			s.until(t, "it is set", func() bool { return len(s.data.timed) == 1 })
+			before := uint64(0)
+			s.on(t, func() {
+				s.data.clock = func() int64 { return now + 200 }
+				gone(s.server)
+				before = s.commands
+			})
+			b.add("GET", "k")
+			require.NoError(t, b.flush())
+			s.until(t, "it is asked for", func() bool { return s.commands > before })
+			waiting := 0
+			s.on(t, func() {
+				waiting = len(s.waiting)
+				s.log.held = false
+				s.log.start()
+			})
+			require.Equal(t, 2, waiting, "neither is answered")
+			r, err := a.reply()
+			require.NoError(t, err)
+			require.Equal(t, "OK", r)
+			r, err = b.reply()
+			require.NoError(t, err)
+			require.Nil(t, r)
+		})
+	}
+}
+
+// A crash right behind the rename of a compaction finds each MSET whole or not at all,
+// also one that came between two slices.
+func TestACompactedFileHasNoHalfOfABatch(t *testing.T) {
+	eachEngine(t, func(t *testing.T, engine string) {
+		file := t.TempDir() + "/log"
+		s := serve(t, engine, "-file", file)
+		const keys = 4 * sliceEntries
+		key := func(i int) []byte { return fmt.Appendf(nil, "k%d", i) }
+		changed := make(chan []byte, 1)
+		count := 0
+		var turn func()
+		var began *os.File
+		turn = func() {
+			if s.log.plain != began { // it has just been renamed, and nothing written since
+				b, err := os.ReadFile(file)
+				if err != nil {
+					b = nil
+				}
+				changed <- b
+				return
+			}
+			count++
+			for _, i := range []int{0, keys - 1} { // as MSET does: the last and the first that are taken
+				val := fmt.Append(nil, count)
+				s.data.set(key(i), val, 0, s.log.set(key(i), val, 0))
+			}
+			if s.loop.Post(turn) != nil {
+				changed <- nil
+			}
+		}
+		s.on(t, func() {
+			for i := range keys {
+				s.data.set(key(i), bs("0"), 0, s.log.set(key(i), bs("0"), 0))
+			}
+			began = s.log.plain
+			s.log.compact()
+			turn()
+		})
+		var b []byte
+		select {
+		case b = <-changed:
+		case <-time.After(patience):
+			t.Fatal("no compaction")
+		}
+		back := newData()
+		_, torn, err := back.replay(bytes.NewReader(b), int64(len(b)), false)
+		require.NoError(t, err)
+		require.False(t, torn)
+		require.Len(t, back.row, keys)
+		require.Equal(t, string(back.get(key(0)).val), string(back.get(key(keys-1)).val))
+	})
+}
