@@ -100,20 +100,22 @@ func TestFewDescriptorsAreALimitOnSessions(t *testing.T) {
 	})
 }
 
-// The descriptors end although the limit says that there are more: some clients are
-// turned away, the others are served.
+// The descriptors end although the limit says that there are more: clients wait for those
+// before them, or are turned away, and the others are served.
 func TestALackOfDescriptorsPasses(t *testing.T) {
 	eachEngine(t, func(t *testing.T, engine string) {
 		c := startChild(t, "", "-addr", "127.0.0.1:0", "-engine", engine, "-connect", "1m", named(t, "a").addr)
 		few := unix.Rlimit{Cur: 40, Max: 40}
 		require.NoError(t, unix.Prlimit(c.cmd.Process.Pid, unix.RLIMIT_NOFILE, &few, nil))
-		crowd(t, c, 60, false)
-		c.said.says(t, "too many open files")
+		if crowd(t, c, 60, false) < 60 {
+			c.said.says(t, "too many open files")
+		}
 	})
 }
 
-// crowd has so many clients come at once. Each leaves when it, or another, was served.
-func crowd(t *testing.T, c *child, clients int, all bool) {
+// crowd has so many clients come at once. Each leaves when it, or another, was served. It
+// returns how many were.
+func crowd(t *testing.T, c *child, clients int, all bool) int {
 	served, leave := make(chan bool, clients), make(chan struct{})
 	var wg sync.WaitGroup
 	for range clients {
@@ -151,6 +153,7 @@ func crowd(t *testing.T, c *child, clients int, all bool) {
 	last.Close()
 	c.signal(t, syscall.SIGTERM)
 	require.Contains(t, c.end(t), "waiting 0")
+	return n
 }
 
 // connectTo connects to a backend that says its name.
