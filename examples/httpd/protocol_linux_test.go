@@ -217,7 +217,7 @@ func TestSlowClientsAreGivenUp(t *testing.T) {
 			if _, err := io.WriteString(c, "a"); err != nil {
 				return
 			}
-			time.Sleep(short / 10)
+			time.Sleep(short / 10) // a slow client is what is tried
 		}
 	}
 	eachEngine(t, func(t *testing.T, engine string) {

@@ -52,7 +52,7 @@ func eachEngine(t *testing.T, f func(t *testing.T, n *blocking.Net), netpoller b
 // gone, so it looks again for a while.
 func noneLeft(t *testing.T) {
 	t.Helper()
-	for end := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) { // no event tells
 		left := ours()
 		if left == "" {
 			return

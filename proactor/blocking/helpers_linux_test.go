@@ -70,7 +70,7 @@ func async(f func() error) <-chan error {
 // that wait. No event tells that a goroutine has come to wait, so it looks again.
 func blocked(t *testing.T, n *blocking.Net, count int) {
 	t.Helper()
-	for end := time.Now().Add(patience); inFlight(t, n) < count; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(patience); inFlight(t, n) < count; time.Sleep(time.Millisecond) { // no event tells
 		require.True(t, time.Now().Before(end), "%d of %d operations wait", inFlight(t, n), count)
 	}
 }

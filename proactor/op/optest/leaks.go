@@ -56,7 +56,7 @@ func Main(m *testing.M) {
 // leaked describes what is left, after giving what is ending time to end. It looks
 // again and again: no event tells that a goroutine is gone or a descriptor closed.
 func leaked(before map[string]string) (left string) {
-	for end := time.Now().Add(5 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(5 * time.Second); ; time.Sleep(10 * time.Millisecond) { // no event tells
 		if left = newDescriptors(before) + ourGoroutines(); left == "" || time.Now().After(end) {
 			return left
 		}
