@@ -105,3 +105,53 @@ func TestACompactedFileHasNoHalfOfABatch(t *testing.T) {
 		require.Equal(t, string(back.get(key(0)).val), string(back.get(key(keys-1)).val))
 	})
 }
+
+// The next write waits for all who have just been answered, and takes them together
+// with those who came during the last one.
+func TestClientsThatComeBackShareAWrite(t *testing.T) {
+	eachEngine(t, func(t *testing.T, engine string) {
+		s := serve(t, engine, "-file", t.TempDir()+"/log")
+		late := connect(t, s.at)
+		clients := []*client{connect(t, s.at), connect(t, s.at), connect(t, s.at)}
+		set := func(key string) {
+			for _, c := range clients {
+				before := uint64(0)
+				s.on(t, func() { before = s.commands })
+				c.add("SET", key, "v")
+				require.NoError(t, c.flush())
+				s.until(t, "it is executed", func() bool { return s.commands > before })
+			}
+		}
+		answered := func(clients ...*client) {
+			for _, c := range clients {
+				r, err := c.reply()
+				require.NoError(t, err)
+				require.Equal(t, "OK", r)
+			}
+		}
+		set("first")
+		answered(clients...)
+		s.until(t, "there are zeros to write to", func() bool { return !s.log.busy() && !s.log.pause.InFlight() })
+		s.on(t, func() { s.log.held = true })
+		set("a")
+		first := uint64(0)
+		s.on(t, func() {
+			s.log.took = time.Hour // the disk is slow: there is time to wait
+			s.log.held = false
+			first = s.log.batch
+			s.log.start()
+			for n := range s.sessions { // it comes during the write
+				if !n.waits {
+					n.take(bs("SET late v\r\n"))
+					n.flush()
+				}
+			}
+		})
+		answered(clients...)
+		set("b")
+		answered(append(clients, late)...)
+		last := uint64(0)
+		s.on(t, func() { last = s.log.batch })
+		require.Equal(t, first+2, last, "one write for those who came back and who came late")
+	})
+}

@@ -355,19 +355,20 @@ func (l *appendLog) written(o *proactor.Op) {
 	if r := l.rewrite; r != nil {
 		r.idle()
 	}
-	l.bePatient()
-	l.start()
+	clients := len(l.server.waiting)
 	l.server.release()
+	l.bePatient(clients)
+	l.start()
 	l.maybeCompact()
 }
 
-// bePatient has the next write wait for those who are answered now: they will soon
-// be back, and a disk that is slow should find them all in one write, not one half
-// of them in each of two; a fast one spares the processor a write. It waits for half of
-// what a write takes at most, for one client not at all.
-func (l *appendLog) bePatient() {
-	l.expect = len(l.server.waiting)
-	l.expect -= l.expect / 8 // some may have gone
+// bePatient has the next write wait for those who have just been answered: they will
+// soon be back, and it should take them along with those who came during this one, not
+// leave one half of the clients to each of two. Clients is how many they all are; some
+// may have gone. It waits for half of what a write takes at most, for one client
+// not at all.
+func (l *appendLog) bePatient(clients int) {
+	l.expect = clients - clients/8
 	if l.policy != always || l.took/2 < pauseMin || l.expect < 2 || l.pause.InFlight() {
 		return
 	}
