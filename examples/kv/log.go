@@ -40,9 +40,10 @@ const (
 //	RWF_DSYNC over zeros                            143 to 180
 //	O_DIRECT and RWF_DSYNC over zeros               137 to 149
 //
-// RWF_DSYNC is one operation instead of two, one behind the other. O_DIRECT
-// gains a little more, for batches that have to be aligned and a file that not
-// every file system takes so; it isn't used.
+// RWF_DSYNC is one operation instead of two, one behind the other. O_DIRECT gains
+// a little more there, but in the server, with 50 clients on the same processor,
+// nothing on epoll and a quarter less requests on io_uring, whose worker then isn't
+// the one that has to flush; it isn't used.
 type appendLog struct {
 	loop   *proactor.Loop
 	server *server
