@@ -104,7 +104,9 @@ func (s *side) do(w *waiter) (n int, moved bool, err error) {
 		return 0, false, err
 	}
 	<-w.woken
-	n, err = w.op.Result()
+	if n, err = w.op.Result(); err == nil {
+		return n, false, nil
+	}
 	if errors.Is(err, op.ErrCanceled) || errors.Is(err, os.ErrDeadlineExceeded) {
 		err = s.overdue()
 		return n, err == nil, err
