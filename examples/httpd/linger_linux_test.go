@@ -4,6 +4,9 @@ import (
 	"bufio"
 	"bytes"
 	"io"
+	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -191,5 +194,33 @@ func TestTheEndLetsLastAnswersBeRead(t *testing.T) {
 			require.NoError(t, c.cmd.Wait(), c.errs)
 			require.Empty(t, c.errs.String(), "nobody was cut off")
 		}
+	})
+}
+
+// A head waits in the kernel for the file behind it, 200 ms at most (MSG_MORE). If nothing
+// of that can be sent, the end of the connection takes it along at once.
+func TestAHeadWhoseFileHasBecomeEmptyDoesNotWait(t *testing.T) {
+	site := plant(t)
+	eachEngine(t, func(t *testing.T, engine string) {
+		s := serve(t, engine, site.dir, func(c *config) { c.revalidate = time.Hour })
+		site.add(t, "/cut.bin", noise(64<<10))
+		_, body := get(t, "GET", "http://"+s.addr+"/cut.bin") // from now on it is open
+		require.True(t, bytes.Equal(site.files["/cut.bin"], body))
+		require.NoError(t, os.Truncate(filepath.Join(site.dir, "cut.bin"), 0))
+		await(t, func() bool { // once within that time will do
+			c := connect(t, s.addr)
+			begin := time.Now()
+			say(t, c, "GET /cut.bin HTTP/1.1\r\nHost: x\r\n\r\n")
+			r := bufio.NewReader(c)
+			resp, err := http.ReadResponse(r, nil)
+			require.NoError(t, err)
+			defer resp.Body.Close()
+			require.Equal(t, int64(64<<10), resp.ContentLength)
+			n, err := io.Copy(io.Discard, resp.Body)
+			require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+			require.Zero(t, n)
+			return time.Since(begin) < 150*time.Millisecond
+		})
+		await(t, func() bool { return s.count(t) == 0 })
 	})
 }

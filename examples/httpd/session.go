@@ -230,7 +230,9 @@ func (s *session) submit(o *proactor.Op) {
 func (s *session) sent(o *proactor.Op) {
 	s.sending--
 	s.since = s.worker.now
-	if _, err := o.Result(); err != nil { // also a file that has become shorter: the answer can't be completed
+	if _, err := o.Result(); err != nil {
+		// Also a file that has become shorter: the answer can't be completed. To go on, or
+		// to wait, would leave a head that was to go with the file in the kernel for 200 ms.
 		s.abort()
 	}
 	if s.sending > 0 {
