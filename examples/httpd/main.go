@@ -37,8 +37,9 @@
 // white space before a colon, is refused and the connection closed (400).
 //
 // Clients that are slow have limits: -header for a request's head, -idle between
-// requests, -send for a client that doesn't read its answer. Connections beyond -conns, and those
-// for which there are no descriptors, are answered 503.
+// requests, -send for a client that doesn't read its answer, -linger for one that doesn't close
+// after the last. Connections beyond -conns, and those for which there are no descriptors, are
+// answered 503.
 //
 // Files of up to 16 KiB are kept in memory, larger ones are kept open; after
 // -revalidate a file is opened anew and compared, so a change is seen within that time.
@@ -73,6 +74,7 @@ type config struct {
 	header     time.Duration
 	idle       time.Duration
 	send       time.Duration
+	linger     time.Duration
 	drain      time.Duration
 	conns      int // for each loop
 }
@@ -80,7 +82,7 @@ type config struct {
 func defaults() *config {
 	return &config{
 		addr: "127.0.0.1:8080", loops: 1, root: ".", list: true, revalidate: time.Second,
-		header: 10 * time.Second, idle: time.Minute, send: 30 * time.Second, drain: 10 * time.Second, conns: 65536,
+		header: 10 * time.Second, idle: time.Minute, send: 30 * time.Second, linger: 2 * time.Second, drain: 10 * time.Second, conns: 65536,
 	}
 }
 
@@ -119,6 +121,7 @@ func parse(args []string, errs io.Writer) (*config, error) {
 	f.DurationVar(&c.header, "header", c.header, "`time` for the head of a request")
 	f.DurationVar(&c.idle, "idle", c.idle, "`time` between two requests, and for the body of one")
 	f.DurationVar(&c.send, "send", c.send, "`time` for a client to take an answer, or 512 KiB of one")
+	f.DurationVar(&c.linger, "linger", c.linger, "`time` for a client to read its last answer and close, while what it sends is dropped")
 	f.DurationVar(&c.drain, "drain", c.drain, "`time` for requests under way, after SIGTERM")
 	f.IntVar(&c.conns, "conns", c.conns, "most connections of a loop; those beyond are answered 503")
 	if err := f.Parse(args); err != nil {
@@ -127,7 +130,7 @@ func parse(args []string, errs io.Writer) (*config, error) {
 	if f.NArg() == 1 {
 		c.root = f.Arg(0)
 	}
-	if f.NArg() > 1 || c.loops < 0 || c.conns < 1 || c.revalidate < 0 || min(c.header, c.idle, c.send) <= 0 || c.drain < 0 {
+	if f.NArg() > 1 || c.loops < 0 || c.conns < 1 || c.revalidate < 0 || min(c.header, c.idle, c.send, c.linger) <= 0 || c.drain < 0 {
 		f.Usage()
 		return nil, errors.New("wrong arguments")
 	}

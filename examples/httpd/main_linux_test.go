@@ -158,7 +158,7 @@ type running struct {
 func serve(t *testing.T, engine, root string, change func(*config)) *running {
 	c := defaults()
 	c.addr, c.engine, c.root = "127.0.0.1:0", engine, root
-	c.header, c.idle, c.send = patience, patience, patience
+	c.header, c.idle, c.send, c.linger = patience, patience, patience, patience
 	if change != nil {
 		change(c)
 	}
@@ -206,6 +206,7 @@ func ask(t *testing.T, addr, text string) string {
 	say(t, c, text)
 	b, err := io.ReadAll(c)
 	require.NoError(t, err)
+	require.NoError(t, c.Close()) // the server waits for that
 	return string(b)
 }
 
@@ -247,7 +248,7 @@ func (c *child) end(t *testing.T, sig os.Signal) {
 }
 
 func TestWrongArgumentsAreRefused(t *testing.T) {
-	for _, args := range []string{"a b", "-no", "-loops -1", "-conns 0", "-header 0", "-revalidate -1s"} {
+	for _, args := range []string{"a b", "-no", "-loops -1", "-conns 0", "-header 0", "-linger 0", "-revalidate -1s"} {
 		_, err := parse(strings.Fields(args), io.Discard)
 		require.Error(t, err, args)
 	}

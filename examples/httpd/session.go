@@ -10,8 +10,8 @@ import (
 const (
 	maxOut  = 64 << 10  // bytes of answers are put together before they are sent
 	maxIn   = 64 << 10  // bytes that a client may send ahead of the answers
+	maxDrop = 16 << 20  // bytes of what comes behind the last request are dropped
 	piece   = 512 << 10 // bytes of a file are sent at once: that much is progress
-	lingers = 2e9       // ns for a client to read the last answer, if what it sends is dropped
 )
 
 // session is one connection. What is received is answered at once where that is possible:
@@ -29,6 +29,7 @@ type session struct {
 	in      []byte // received, not answered
 	out     []byte // answers, also while they are sent
 	skip    int64  // bytes of a body that are still to be dropped
+	dropped int    // bytes that came behind the last request
 	sending int    // operations under way: send, file
 	body    body   // of the answer that is under way
 	found   found  // for the request at the beginning of in
@@ -38,9 +39,8 @@ type session struct {
 	ready     bool // found is there
 	fresh     bool // nothing has been asked yet
 	unwelcome bool // there are too many
-	last      bool // no more requests are answered
-	unread    bool // and what comes is dropped
-	dropping  bool // that has begun
+	last      bool // no more requests are answered: what comes is dropped
+	lingering bool // the client is told the end, its own is awaited
 	ended     bool // recv has ended
 	paused    bool
 	closed    bool
@@ -81,7 +81,8 @@ func (s *session) received(o *proactor.Op) {
 
 func (s *session) take(b []byte) {
 	switch {
-	case s.last && s.unread:
+	case s.last:
+		s.drop(len(b))
 	case s.busy():
 		s.keep(b)
 		if len(s.in) >= maxIn && !s.paused {
@@ -96,6 +97,20 @@ func (s *session) take(b []byte) {
 			s.keep(b[n:])
 		}
 		s.settle()
+	}
+}
+
+// drop counts what comes behind the last request. Beyond the limit the client has to wait
+// while its answer is under way, and has had its chance when that is sent.
+func (s *session) drop(n int) {
+	s.dropped += n
+	switch {
+	case s.dropped <= maxDrop || s.paused:
+	case s.lingering:
+		s.close()
+	default:
+		s.paused = true
+		s.worker.loop.Pause(s.receiving)
 	}
 }
 
@@ -171,9 +186,8 @@ func (s *session) answer(b []byte) int {
 		r.keepAlive = false
 	}
 	s.last = !r.keepAlive
-	s.unread = s.last && (r.length > 0 || n < len(b))
 	if !s.respond(r) {
-		s.last, s.unread = false, false // to be asked again
+		s.last = false // to be asked again
 		return 0
 	}
 	s.fresh = false
@@ -184,7 +198,7 @@ func (s *session) answer(b []byte) int {
 
 // refuse answers a request with an error, and closes the connection.
 func (s *session) refuse(r *request, status int) {
-	s.last, s.unread = true, true
+	s.last = true
 	r.keepAlive = false
 	s.fail(r, status)
 }
@@ -216,7 +230,9 @@ func (s *session) submit(o *proactor.Op) {
 func (s *session) sent(o *proactor.Op) {
 	s.sending--
 	s.since = s.worker.now
-	if _, err := o.Result(); err != nil { // also a file that has become shorter: the answer can't be completed
+	if _, err := o.Result(); err != nil {
+		// Also a file that has become shorter: the answer can't be completed. To go on, or
+		// to wait, would leave a head that was to go with the file in the kernel for 200 ms.
 		s.abort()
 	}
 	if s.sending > 0 {
@@ -240,17 +256,18 @@ func (s *session) sent(o *proactor.Op) {
 
 // settle does what is due when all that can be answered is.
 func (s *session) settle() {
-	s.hold(s.opening || s.skip > 0 || len(s.in) > 0)
+	s.hold(s.opening || s.skip > 0 || len(s.in) > 0 || s.last)
 	if s.sending > 0 || s.opening {
 		return
 	}
 	switch {
-	case s.ended || s.last && !s.unread:
+	case s.ended || s.dropped > maxDrop:
 		s.close()
-	case s.last && !s.dropping:
-		// A close with unread input is a reset, which can take the answer from the
-		// client: so it is read and dropped for a while.
-		s.dropping, s.since = true, s.worker.now
+	case s.last && !s.lingering:
+		// What comes after a close, or is unread then, is answered by a reset, which can
+		// take the answer from the client (RFC 9112, section 9.6): so it is read and
+		// dropped until the client closes, for a while.
+		s.lingering, s.since = true, s.worker.now
 		if _, err := s.conn.CloseWrite(nil); err != nil {
 			s.close()
 		}
@@ -320,8 +337,8 @@ func (s *session) expire() {
 		if age > int64(c.send) {
 			s.abort()
 		}
-	case s.dropping:
-		if age > lingers {
+	case s.lingering:
+		if age > int64(c.linger) {
 			s.close()
 		}
 	case s.skip > 0:

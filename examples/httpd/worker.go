@@ -57,7 +57,7 @@ func newWorker(s *server, l *proactor.Loop) (*worker, error) {
 
 // tick is how often the worker looks at the clock: often enough for the shortest time-out.
 func tick(c *config) time.Duration {
-	d := min(c.header/8, c.idle/8, c.send/8, 500*time.Millisecond)
+	d := min(c.header/8, c.idle/8, c.send/8, c.linger/8, 500*time.Millisecond)
 	if c.revalidate > 0 {
 		d = min(d, c.revalidate)
 	}
