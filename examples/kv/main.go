@@ -29,7 +29,8 @@
 //
 // Files: resp.go takes requests apart, session.go is a connection, commands.go,
 // expiry.go and admin.go execute, data.go holds the keys, record.go is the format of the
-// file, log.go writes it and compact.go makes it small again.
+// file, open.go begins and ends with it, log.go writes it and compact.go makes it small
+// again.
 //
 // Where it differs from Redis: MULTI, lists, SCAN and replication are not
 // there; -fsync everysec and no wait for the kernel to have a write, too, before they
