@@ -25,11 +25,12 @@
 //	$ redis-cli -p 6380 BGREWRITEAOF
 //	Background append only file rewriting started
 //
-// upon which the server says "compacted from 2235824 to 70 bytes in 8ms".
+// upon which the server says "compacted from 2249830 to 76 bytes in 25ms".
 //
 // Files: resp.go takes requests apart, session.go is a connection, commands.go,
 // expiry.go and admin.go execute, data.go holds the keys, record.go is the format of the
-// file, log.go writes it and compact.go makes it small again.
+// file, open.go begins and ends with it, log.go writes it and compact.go makes it small
+// again.
 //
 // Where it differs from Redis: MULTI, lists, SCAN and replication are not
 // there; -fsync everysec and no wait for the kernel to have a write, too, before they

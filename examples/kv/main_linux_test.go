@@ -241,16 +241,25 @@ func TestATornFileIsMendedAndADamagedOneRefused(t *testing.T) {
 	require.Equal(t, states[len(states)-2], contents(s.data))
 	require.NoError(t, s.end())
 
-	broken := bytes.Clone(whole)
-	broken[ends[1]+batchHead+3]++
-	require.NoError(t, os.WriteFile(file, broken, 0o600))
-	c, err := parse([]string{"-addr", "127.0.0.1:0", "-file", file}, io.Discard)
-	require.NoError(t, err)
-	_, err = listen(c, io.Discard)
-	require.ErrorIs(t, err, errCorrupt)
-	b, err := os.ReadFile(file)
-	require.NoError(t, err)
-	require.Equal(t, broken, b, "it is left as it is")
-	s = serve(t, "epoll", "-file", file, "-repair")
-	require.Equal(t, states[1], contents(s.data))
+	for name, at := range map[string]int{"length": 1, "its checksum": 5, "checksum": 9, "record": batchHead + 3} {
+		t.Run(name, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "log")
+			broken := bytes.Clone(whole)
+			broken[ends[1]+at]++
+			require.NoError(t, os.WriteFile(file, broken, 0o600))
+			c, err := parse([]string{"-addr", "127.0.0.1:0", "-file", file}, io.Discard)
+			require.NoError(t, err)
+			_, err = listen(c, io.Discard)
+			require.ErrorIs(t, err, errCorrupt)
+			b, err := os.ReadFile(file)
+			require.NoError(t, err)
+			require.Equal(t, broken, b, "it is left as it is")
+			s := serve(t, "epoll", "-file", file, "-repair")
+			require.Equal(t, states[1], contents(s.data))
+			require.NoError(t, s.end())
+			b, err = os.ReadFile(file)
+			require.NoError(t, err)
+			require.Equal(t, whole[:ends[1]], b)
+		})
+	}
 }

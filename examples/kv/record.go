@@ -13,18 +13,20 @@ import (
 // The format of the append-only file: a magic line, then batches, each what one
 // write took to the disk.
 //
-//	batch:  length of the records (4 bytes, little endian), CRC-32C of the length
-//	        and the records (4 bytes), the records
+//	batch:  its head: length of the records (4 bytes, little endian), CRC-32C of
+//	        these 4 bytes (4 bytes), CRC-32C of the records (4 bytes); the records
 //	record: kind (1 byte), and as the kind wants them: the expiry in ms since 1970
 //	        (8 bytes), the key, the value (each a uvarint of its length, its bytes)
 //
-// A length of 0 is the end: in front of the log the file is filled with zeros. A
-// batch counts as a whole or not at all, so that a command that changes several
-// keys does. Records say what became, not what was asked for: to apply them twice
-// is to apply them once, which compaction makes use of.
+// A head of zeros is the end: in front of the log the file is filled with zeros. The
+// length has a checksum of its own, so that of a batch with bad records it is still
+// known where the next one begins. A batch counts as a whole or not at all, so that
+// a command that changes several keys does. Records say what became, not what was
+// asked for: to apply them twice is to apply them once, which compaction makes use of.
 const (
-	magic      = "proactor kv log\n"
-	batchHead  = 8
+	magic      = "proactor kv log 2\n"
+	magic1     = "proactor kv log\n" // one checksum for a batch; not read any more
+	batchHead  = 12
 	batchLimit = 1 << 31 // of its records
 )
 
@@ -68,12 +70,18 @@ func appendString(to, s []byte) []byte {
 // seal makes b, which begins with room for the head, a batch.
 func seal(b []byte) {
 	binary.LittleEndian.PutUint32(b, uint32(len(b)-batchHead))
-	binary.LittleEndian.PutUint32(b[4:], checksum(b))
+	binary.LittleEndian.PutUint32(b[4:], crc32.Checksum(b[:4], castagnoli))
+	binary.LittleEndian.PutUint32(b[8:], crc32.Checksum(b[batchHead:], castagnoli))
 }
 
-func checksum(batch []byte) uint32 {
-	return crc32.Update(crc32.Checksum(batch[:4], castagnoli), castagnoli, batch[batchHead:])
+// lengthIn returns the length of the records that a head has, if it is a good one.
+func lengthIn(head []byte) (n int64, good bool) {
+	n = int64(binary.LittleEndian.Uint32(head))
+	return n, n > 0 && binary.LittleEndian.Uint32(head[4:]) == crc32.Checksum(head[:4], castagnoli)
 }
+
+// sumIn returns the checksum of the records that a head has.
+func sumIn(head []byte) uint32 { return binary.LittleEndian.Uint32(head[8:]) }
 
 var errRecord = errors.New("a record that makes no sense")
 
@@ -119,12 +127,12 @@ type reading struct {
 	bad bool
 }
 
-var nothing [8]byte
+var nothing [batchHead]byte
 
 func (r *reading) bytes(n int) []byte {
 	if r.bad || n < 0 || n > len(r.b) {
 		r.bad = true
-		return nothing[:min(max(n, 0), 8)]
+		return nothing[:min(max(n, 0), len(nothing))]
 	}
 	b := r.b[:n]
 	r.b = r.b[n:]
@@ -143,10 +151,12 @@ func (r *reading) string() []byte {
 	return r.bytes(int(n))
 }
 
-// errCorrupt: there are good batches behind a bad one. With the policy always that is
+// errCorrupt: there is a good batch behind a bad one. With the policy always that is
 // no torn tail, for a batch is on the disk before the next is written, and to cut it
 // off would lose what was acknowledged. With the others a loss of power can leave it.
 var errCorrupt = errors.New("damaged, and not at its end; -repair cuts it off there")
+
+var errOld = errors.New("a file of an older version, which is not read any more")
 
 // replay applies the batches of a file of the given size. It returns how much of
 // the file they are, and whether there is something else than zeros behind them:
@@ -157,6 +167,9 @@ func (d *data) replay(f io.ReaderAt, size int64, repair bool) (good int64, torn 
 	if n, err := io.ReadFull(in, head); err != nil || string(head) != magic {
 		if err != nil && !endOfFile(err) {
 			return 0, false, err
+		}
+		if bytes.HasPrefix(head, []byte(magic1)) {
+			return 0, false, errOld
 		}
 		// A crash at its making can leave a part of the line, and zeros.
 		if part := bytes.TrimRight(head[:n], "\x00"); size > int64(len(magic)) || !bytes.HasPrefix([]byte(magic), part) {
@@ -172,10 +185,14 @@ func (d *data) replay(f io.ReaderAt, size int64, repair bool) (good int64, torn 
 		case errors.Is(err, errEnd):
 			return good, false, nil
 		case errors.Is(err, errTorn):
-			if !repair && followed(f, good, size) {
-				return good, true, fmt.Errorf("at byte %d: %w", good, errCorrupt)
+			if repair {
+				return good, true, nil
 			}
-			return good, true, nil
+			more, err := followed(f, good, batch[:batchHead], size)
+			if more {
+				err = fmt.Errorf("at byte %d: %w", good, errCorrupt)
+			}
+			return good, true, err
 		case err != nil:
 			return good, false, err
 		}
@@ -203,8 +220,8 @@ func readBatch(in *bufio.Reader, b []byte, left int64) ([]byte, error) {
 	if isZero(b[:n]) {
 		return b, restIsZero(in)
 	}
-	length := int64(binary.LittleEndian.Uint32(b))
-	if err != nil || length == 0 || length > left-batchHead {
+	length, ok := lengthIn(b)
+	if err != nil || !ok || length > left-batchHead {
 		return b, errTorn
 	}
 	if need := batchHead + int(length); cap(b) < need {
@@ -217,7 +234,7 @@ func readBatch(in *bufio.Reader, b []byte, left int64) ([]byte, error) {
 		}
 		return b, err
 	}
-	if binary.LittleEndian.Uint32(b[4:]) != checksum(b) {
+	if sumIn(b) != crc32.Checksum(b[batchHead:], castagnoli) {
 		return b, errTorn
 	}
 	return b, nil
@@ -249,17 +266,39 @@ func isZero(b []byte) bool {
 	return true
 }
 
-// followed reports whether there is a good batch where the one at off, by its
-// length, ends.
-func followed(f io.ReaderAt, off, size int64) bool {
-	var head [batchHead]byte
-	if n, _ := f.ReadAt(head[:], off); n < batchHead {
-		return false
+// followed reports whether there is a good batch behind the bad one at off, which has
+// this head. If its length is good, what is looked at begins where the bad one ends;
+// else nobody knows where that is, and a good batch may begin at any byte. Then one
+// in a value of a torn batch, whose head didn't reach the disk but the value did, is
+// taken for one of the log: a false alarm, but nothing is lost.
+func followed(f io.ReaderAt, off int64, head []byte, size int64) (bool, error) {
+	at := off + batchHead + 1
+	if length, ok := lengthIn(head); ok {
+		at = off + batchHead + length
 	}
-	next := off + batchHead + int64(binary.LittleEndian.Uint32(head[:]))
-	if next >= size {
-		return false
+	in := bufio.NewReaderSize(io.NewSectionReader(f, at, size-at), 1<<16)
+	for summed := int64(0); ; at++ {
+		head, err := in.Peek(batchHead)
+		if endOfFile(err) {
+			return false, nil
+		}
+		if err != nil {
+			return false, err
+		}
+		if length, ok := lengthIn(head); ok && length <= size-at-batchHead {
+			// The batches of a log are no longer than it. More are heads in a value, and
+			// to sum up all that is behind each could take days.
+			if summed += length; summed > size {
+				return true, nil
+			}
+			sum := crc32.New(castagnoli)
+			if _, err := io.Copy(sum, io.NewSectionReader(f, at+batchHead, length)); err != nil {
+				return false, err
+			}
+			if sum.Sum32() == sumIn(head) {
+				return true, nil
+			}
+		}
+		_, _ = in.Discard(1) // it was peeked at
 	}
-	_, err := readBatch(bufio.NewReader(io.NewSectionReader(f, next, size-next)), nil, size-next)
-	return err == nil
 }

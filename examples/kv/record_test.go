@@ -2,7 +2,9 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"testing"
 
@@ -98,8 +100,7 @@ func TestEveryChangedByteIsFound(t *testing.T) {
 		good, _, err := d.replay(bytes.NewReader(b), int64(len(b)), false)
 		require.EqualValues(t, ends[whole], good, "byte %d", at)
 		require.Equal(t, states[whole], contents(d), "byte %d", at)
-		// Behind a changed length nothing is known to begin.
-		if whole+2 < len(ends) && at >= ends[whole]+4 {
+		if whole+2 < len(ends) {
 			require.ErrorIs(t, err, errCorrupt, "byte %d", at)
 		} else if whole+2 == len(ends) {
 			require.NoError(t, err, "the last batch is a torn tail")
@@ -107,13 +108,128 @@ func TestEveryChangedByteIsFound(t *testing.T) {
 		_, torn, err := newData().replay(bytes.NewReader(b), int64(len(b)), true)
 		require.NoError(t, err)
 		require.True(t, torn)
+		if whole+3 < len(ends) {
+			b[ends[whole+1]]++ // the next one, too
+			good, _, err := newData().replay(bytes.NewReader(b), int64(len(b)), false)
+			require.EqualValues(t, ends[whole], good, "byte %d", at)
+			require.ErrorIs(t, err, errCorrupt, "byte %d", at)
+		}
 	}
+	for at := range magic {
+		b := bytes.Clone(file)
+		b[at] ^= byte(1 + rand.IntN(255))
+		_, _, err := newData().replay(bytes.NewReader(b), int64(len(b)), true)
+		require.Error(t, err, "byte %d", at)
+	}
+}
+
+// The pages of a write come to the disk in any order. Here they are small, and the
+// batch begins at every place in one, so that its head is in two now and then.
+func TestATornTailMayLackAnyOfItsPages(t *testing.T) {
+	const page, pages = 64, 5
+	for shift := range page {
+		d, file := newData(), append(bs(magic), batchOf(appendSet(nil, bs("a"), bytes.Repeat(bs("x"), 200+shift), 0))...)
+		_, _, err := d.replay(bytes.NewReader(file), int64(len(file)), false)
+		require.NoError(t, err)
+		end, before := len(file), contents(d)
+		file = append(file, batchOf(appendSet(nil, bs("b"), bytes.Repeat(bs("y"), 190), 0))...)
+		first := end / page * page
+		for there := range 1 << pages {
+			b := append(bytes.Clone(file), make([]byte, 4096)...)
+			for i := range pages {
+				if there&(1<<i) == 0 {
+					clear(b[max(end, first+i*page) : first+(i+1)*page])
+				}
+			}
+			if bytes.HasPrefix(b, file) {
+				continue // all of it is
+			}
+			d := newData()
+			good, torn, err := d.replay(bytes.NewReader(b), int64(len(b)), false)
+			require.NoError(t, err, "at %d, pages %b", end, there)
+			require.EqualValues(t, end, good)
+			require.Equal(t, before, contents(d))
+			require.Equal(t, !isZero(b[end:]), torn)
+		}
+	}
+}
+
+// Of a value that is a file of this program, torn, nothing is taken for a batch
+// that was there; without the head it can't be told.
+func TestATornTailMayHaveBatchesInItsValues(t *testing.T) {
+	file, ends, _ := sample()
+	end := len(file)
+	file = append(file, batchOf(appendSet(nil, bs("log"), file[ends[0]:], 0))...)
+	file[len(file)-1]++
+	_, torn, err := newData().replay(bytes.NewReader(file), int64(len(file)), false)
+	require.NoError(t, err)
+	require.True(t, torn)
+	clear(file[end:][:batchHead])
+	_, _, err = newData().replay(bytes.NewReader(file), int64(len(file)), false)
+	require.ErrorIs(t, err, errCorrupt)
+}
+
+// Nothing is known of what is behind more heads than a log can have, and it isn't
+// read again for each.
+func TestHeadsInAValueAreNotFollowedForEver(t *testing.T) {
+	end := batchOf(make([]byte, 1<<20))[:batchHead]
+	end[batchHead-1]++
+	file := append(bs(magic), make([]byte, batchHead)...)
+	file = append(append(file, bytes.Repeat(end, 1<<17)...), make([]byte, 1<<20)...)
+	r := &countingReader{r: bytes.NewReader(file)}
+	_, _, err := newData().replay(r, int64(len(file)), false)
+	require.ErrorIs(t, err, errCorrupt)
+	require.Less(t, r.n, 4*len(file))
+}
+
+// What can't be read again is neither torn nor damaged.
+func TestAnErrorOfTheDiskIsNoTornTail(t *testing.T) {
+	file, ends, _ := sample()
+	for _, at := range []int{ends[1], ends[1] + batchHead} {
+		b := bytes.Clone(file)
+		b[at]++
+		for calls := 1; ; calls++ {
+			r := &countingReader{r: bytes.NewReader(b), fails: calls}
+			_, _, err := newData().replay(r, int64(len(b)), false)
+			if r.calls > calls {
+				require.ErrorIs(t, err, errDisk, "call %d", calls)
+			} else {
+				require.ErrorIs(t, err, errCorrupt)
+				require.Greater(t, calls, 2)
+				break
+			}
+		}
+	}
+}
+
+var errDisk = errors.New("the disk is broken")
+
+// countingReader counts what is read, and fails from a call on.
+type countingReader struct {
+	r        io.ReaderAt
+	n, calls int
+	fails    int // 0: never
+}
+
+func (c *countingReader) ReadAt(b []byte, off int64) (int, error) {
+	c.calls++
+	if c.fails > 0 && c.calls > c.fails {
+		return 0, errDisk
+	}
+	n, err := c.r.ReadAt(b, off)
+	c.n += n
+	return n, err
 }
 
 func TestAFileOfAnotherProgramIsRefused(t *testing.T) {
 	for _, text := range []string{"*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n", "short"} {
 		_, _, err := newData().replay(bytes.NewReader(bs(text)), int64(len(text)), true)
 		require.EqualError(t, err, "not a file of this program")
+	}
+	for _, rest := range []string{"", "\x00\x00\x00\x00\x00\x00\x00\x00\x00", "\x05\x00\x00\x00crc.\x03\x01a\x011"} {
+		text := magic1 + rest
+		_, _, err := newData().replay(bytes.NewReader(bs(text)), int64(len(text)), true)
+		require.ErrorIs(t, err, errOld)
 	}
 }
 
