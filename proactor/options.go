@@ -99,7 +99,8 @@ func WithMaxWork(n int) Option { return func(o *options) { o.maxWork = max(n, 1)
 func WithBatch(n int) Option { return func(o *options) { o.batch = max(n, 1) } }
 
 // WithLinger sets how long Close of a handle flushes queued sends, if its peer
-// doesn't read; the default is 5 s, negative is without limit.
+// doesn't read; the default is 5 s, negative is without limit, and with 0 Close drops
+// them, as Abort does.
 func WithLinger(d time.Duration) Option { return func(o *options) { o.linger = d } }
 
 // WithBuffers sets the loop's pool for RecvEach: how many Buffers, a power of two,
