@@ -112,4 +112,30 @@
 // [WithEngineName], else the environment variable PROACTOR_ENGINE (auto,
 // io_uring, epoll), else io_uring if it proves to work and epoll if not.
 // [Loop.Engine] tells which, and why.
+//
+// # Map
+//
+//   - Loops: [New] makes a [Loop], with each [Option]; [NewGroup] several, a [Group] with
+//     [GroupOptions], the [Report] of its end, and the [Panic] of a callback.
+//   - Streams: [Loop.Listen], [Listener], [ListenConfig]; [Loop.Dial], [Dialer]; [Conn],
+//     [Cred]; [Pipe] makes a [Relay] of two.
+//   - Datagrams: [Loop.ListenPacket], [Loop.DialPacket], [PacketConn], [ControlKind].
+//   - Files: [Loop.OpenFile], [File], [ToTheEnd]; by name [Loop.Stat], [Loop.Rename],
+//     [Loop.ReadDir], [Loop.Getxattr] and so on, [FileInfo] with its [Statx]; for O_DIRECT
+//     [Loop.Memory] and [AlignRange].
+//   - Time: [Loop.After], [Loop.At], [Timer]; [Loop.Every], [Ticker].
+//   - The system: [Loop.Signals], [SignalWatch]; [Loop.WaitProcess]; [Loop.NewEvent], [Event].
+//   - Goroutines: [Loop.Post] and [Loop.PostTo] to a loop, [Loop.Go] away from it.
+//   - What is there already: [Loop.AdoptConn], [Loop.AdoptFile] and so on, for packages net
+//     and os; [Loop.NewConn], [Loop.NewFile] and so on, and [Loop.Register], for descriptors.
+//   - Operations of one's own: [Op] with its [Code] and [Target], [Loop.Submit], [Ticket],
+//     [Loop.Cancel], [Loop.Chain], [Chain], [Loop.Supports]; what they take and bring: [Handle],
+//     [Buffer], [Message] with its [Control], [Sockaddr], [Exit].
+//   - Errors: [ErrCanceled], [ErrClosed], [ErrFull], [ErrInvalid], [ErrNotFound], [ErrPending],
+//     [ErrRunning], [ErrTorn].
+//   - Limits: [WithEntries], [WithWorkers], [WithMaxPosts], [WithMaxCalls], [WithMaxWork],
+//     [WithBatch], [WithLinger], [WithBuffers], [WithQuota], [WithZeroCopyFrom].
+//   - The engine, and how it waits: [WithEngineName], [EngineVar], [WithEngine];
+//     [WithBusyPoll], [WithNetpoller].
+//   - What goes on: [Loop.Stats], [Stats]; [WithSlowCallback], [SlowCallback].
 package proactor

@@ -65,7 +65,7 @@ func (l *Loop) disown() {
 // YieldSoon says, in a callback, that goroutines have become runnable which the
 // callback has woken: the loop lets them run when it is through with the callbacks
 // of this turn, and doesn't keep their processor, or go to sleep, first. What they
-// submit then leaves as one batch.
+// submit then leaves as one batch. Only a callback may call it.
 func (l *Loop) YieldSoon() { l.woke = true }
 
 // enter locks the goroutine to its thread and the engine to both.

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"time"
 
 	"github.com/seed-2ff0fea0/go-proactor/proactor"
 )
@@ -410,4 +411,118 @@ func ExamplePacketConn_SendMsgs() {
 	// Output:
 	// one true <nil>
 	// two true <nil>
+}
+
+// A question whose end tells that it is complete, and the answer: the connection is
+// closed in one direction only. Its two pieces leave by one system call.
+func ExampleConn_CloseWrite() {
+	peer, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer peer.Close()
+	go func() {
+		c, err := peer.Accept()
+		if err != nil {
+			return
+		}
+		all, _ := io.ReadAll(c) // up to the end that CloseWrite makes
+		fmt.Fprintf(c, "got %q", all)
+		c.Close()
+	}()
+	loop, err := proactor.New()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	_, _ = loop.Dial("tcp", peer.Addr().String(), func(c *proactor.Conn, err error) {
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		_, _ = c.SendBuffers([][]byte{[]byte("head "), []byte("body")}, nil)
+		_, _ = c.CloseWrite(nil)
+		buf := make([]byte, 100)
+		_, _ = c.Recv(buf, func(n int, err error) {
+			fmt.Println(string(buf[:n]), err)
+			_ = loop.Close()
+		})
+	})
+	_ = loop.Run(context.Background())
+	// Output: got "head body" <nil>
+}
+
+// A limit on connections: the backlog keeps the others until one is closed.
+func ExampleListener_AcceptEach() {
+	loop, err := proactor.New()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer loop.Close()
+	ln, err := loop.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	const most = 1
+	open := 0 // the loop's callbacks come one at a time
+	_ = ln.AcceptEach(func(c *proactor.Conn, err error) {
+		if err != nil {
+			return // net.ErrClosed if it is the last
+		}
+		if open++; open == most {
+			ln.PauseAccept()
+		}
+		_, _ = c.Send([]byte("welcome"), nil)
+		_ = c.Close(func(error) {
+			if open--; open < most {
+				ln.ResumeAccept()
+			}
+		})
+	})
+	go run(loop)
+
+	for range 3 {
+		c, err := net.Dial("tcp", ln.Addr().String())
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		fmt.Println(readAll(c))
+		c.Close()
+	}
+	// Output:
+	// welcome <nil>
+	// welcome <nil>
+	// welcome <nil>
+}
+
+// Whoever doesn't answer in time is given up.
+func ExampleLoop_DialTimeout() {
+	loop, err := proactor.New()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	peer, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer peer.Close()
+	_, _ = loop.DialTimeout("tcp", peer.Addr().String(), time.Minute, func(c *proactor.Conn, err error) {
+		switch {
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			fmt.Println("nobody answers")
+		case err != nil:
+			fmt.Println(err)
+		default:
+			fmt.Println("connected")
+		}
+		_ = loop.Close()
+	})
+	_ = loop.Run(context.Background())
+	// Output: connected
 }

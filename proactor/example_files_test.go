@@ -229,3 +229,37 @@ func ExampleLoop_Supports() {
 	// <nil>
 	// true
 }
+
+// Room is made before it is needed: later writes don't find the disk full.
+func ExampleFile_Allocate() {
+	dir, err := os.MkdirTemp("", "proactor")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer os.RemoveAll(dir)
+	loop, err := proactor.New()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	_, _ = loop.OpenFile(filepath.Join(dir, "log"), os.O_WRONLY|os.O_CREATE, 0o600, func(f *proactor.File, err error) {
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		size := func(error) {
+			fmt.Println(f.Size())
+			_ = f.Close(func(error) { _ = loop.Close() })
+		}
+		_, _ = f.Allocate(0, 1<<20, func(err error) {
+			if errors.Is(err, errors.ErrUnsupported) { // by the file system: a size without room
+				_, _ = f.Truncate(1<<20, size)
+				return
+			}
+			size(err)
+		})
+	})
+	_ = loop.Run(context.Background())
+	// Output: 1048576 <nil>
+}

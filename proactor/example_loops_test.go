@@ -2,6 +2,7 @@ package proactor_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -135,4 +136,21 @@ func ExampleWithSlowCallback() {
 	})
 	_ = loop.Run(context.Background())
 	// Output: true -1
+}
+
+// Close waits for what can't be interrupted, a disk for example; CloseContext only as
+// long as the caller likes.
+func ExampleLoop_CloseContext() {
+	loop, err := proactor.New()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	_, _ = loop.After(time.Hour, func(err error) { fmt.Println(errors.Is(err, proactor.ErrClosed)) })
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	fmt.Println(loop.CloseContext(ctx))
+	// Output:
+	// true
+	// <nil>
 }

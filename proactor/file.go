@@ -34,8 +34,9 @@ func (l *Loop) Memory(n int) []byte {
 	return b
 }
 
-// OpenFile opens a file (openat(2)), close-on-exec; flags and mode are as for
-// os.OpenFile, and O_DIRECT is allowed. Any goroutine may call it.
+// OpenFile opens a file (openat(2)), close-on-exec; flags are as for os.OpenFile, and
+// O_DIRECT is allowed. Mode has the permission bits of a file that is made, less those
+// of the process's umask. Any goroutine may call it.
 //
 // The errors of this and of what else is asked for by a name, and of a File's
 // methods, are those of package os: *fs.PathError, or *os.LinkError where there are

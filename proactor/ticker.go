@@ -23,7 +23,8 @@ type Ticker struct {
 // Every runs each on the loop after d and then every d, counted from the call on: a
 // callback that comes late doesn't delay the next, and what is missed altogether is
 // left out. The last call has an error: op.ErrCanceled after Stop, ErrClosed when
-// the loop closes. Clock steps don't matter to it. Any goroutine may call it.
+// the loop closes. Clock steps don't matter to it. It panics if d isn't positive. Any
+// goroutine may call it.
 func (l *Loop) Every(d time.Duration, each func(error)) (*Ticker, error) {
 	if each == nil || d <= 0 {
 		panic("proactor: Every without a callback, or without a time between")

@@ -15,26 +15,30 @@ const (
 )
 
 // Getxattr brings the value of an extended attribute of the file with a path, behind
-// symbolic links (getxattr(2)). The ticket is of the first try, with little memory.
-// Any goroutine may call it.
+// symbolic links (getxattr(2)). The value is the callback's. ENODATA: the file has no
+// such attribute. ENOTSUP: the file system has none of its kind. The ticket is of the
+// first try, with little memory. Any goroutine may call it.
 func (l *Loop) Getxattr(path, name string, done func([]byte, error)) (op.Ticket, error) {
 	return l.attribute(place{verb: "getxattr", name: path}, func(o *op.Op, b []byte) { o.Getxattr(path, name, b) }, done)
 }
 
-// Setxattr sets an extended attribute; flags are XATTR_CREATE, XATTR_REPLACE or 0
-// (setxattr(2)). The value is the loop's until done. Any goroutine may call it.
+// Setxattr sets an extended attribute of the file with a path, behind symbolic links;
+// flags are XATTR_CREATE, XATTR_REPLACE or 0 (setxattr(2)). The value is the loop's
+// until done. Any goroutine may call it.
 func (l *Loop) Setxattr(path, name string, value []byte, flags int, done func(error)) (op.Ticket, error) {
 	return l.callAt(place{verb: "setxattr", name: path}, func(o *op.Op) { o.Setxattr(path, name, value, flags) }, done)
 }
 
-// Listxattr brings the names of the extended attributes (listxattr(2)). The ticket is
-// of the first try, with little memory. Any goroutine may call it.
+// Listxattr brings the names of the extended attributes of the file with a path, behind
+// symbolic links (listxattr(2)). The ticket is of the first try, with little memory.
+// Any goroutine may call it.
 func (l *Loop) Listxattr(path string, done func([]string, error)) (op.Ticket, error) {
 	return l.attribute(place{verb: "listxattr", name: path}, func(o *op.Op, b []byte) { o.Listxattr(path, b) }, names(done))
 }
 
-// Removexattr removes an extended attribute (removexattr(2)). Any goroutine may call
-// it.
+// Removexattr removes an extended attribute of the file with a path, behind symbolic
+// links (removexattr(2)). ENODATA: the file has no such attribute. Any goroutine may
+// call it.
 func (l *Loop) Removexattr(path, name string, done func(error)) (op.Ticket, error) {
 	return l.callAt(place{verb: "removexattr", name: path}, func(o *op.Op) { o.Removexattr(path, name) }, done)
 }

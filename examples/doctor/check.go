@@ -20,8 +20,8 @@ const (
 	bad  level = "bad"  // keeps io_uring from working, or a server from serving
 )
 
-// checks looks at everything.
-func (h *host) checks(f *finding) []check {
+// checks looks at everything, for programs that get an engine.
+func (h *host) checks(f *finding, engine string) []check {
 	where := h.containers()
 	return []check{
 		h.checkDisabled(f),
@@ -32,7 +32,8 @@ func (h *host) checks(f *finding) []check {
 		h.checkSomaxconn(where),
 		h.checkFiles(),
 		h.checkPipes(),
-		h.checkCPU(),
+		h.checkPlaces(engine),
+		h.checkCPU(engine),
 	}
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"strings"
 	"syscall"
 	"testing"
 	"testing/fstest"
@@ -164,9 +165,28 @@ func TestTheLeastQuotaOfTheControlGroupsCounts(t *testing.T) {
 		require.Equal(t, tt.want, tt.host.cpuQuota())
 	}
 	h := files("/proc/self/cgroup", "0::/", "/sys/fs/cgroup/cpu.max", "150000 100000")
-	c := h.checkCPU()
+	c := h.checkCPU("epoll")
 	require.Equal(t, note, c.Level)
 	require.Equal(t, "1.5 CPUs; GOMAXPROCS 8", c.Value)
 	h.procs = 2
-	require.Equal(t, ok, h.checkCPU().Level)
+	require.Equal(t, ok, h.checkCPU("io_uring").Level)
+}
+
+func TestWorkersOfEpollWantPlaces(t *testing.T) {
+	h := files("/proc/self/cgroup", "0::/", "/sys/fs/cgroup/cpu.max", "100000 100000")
+	for _, tt := range []struct {
+		procs  int
+		engine string
+		places level
+		quota  level
+	}{
+		{1, "epoll", note, ok}, {2, "epoll", note, ok}, {3, "epoll", ok, ok}, {4, "epoll", ok, note},
+		{1, "io_uring", ok, ok}, {2, "io_uring", ok, ok}, {3, "io_uring", ok, note}, {1, "", ok, ok},
+	} {
+		h.procs = tt.procs
+		c := h.checkPlaces(tt.engine)
+		require.Equal(t, tt.places, c.Level, tt)
+		require.Equal(t, tt.places == note, strings.Contains(c.Advice, "GOMAXPROCS=3"), tt)
+		require.Equal(t, tt.quota, h.checkCPU(tt.engine).Level, "what one check advises the other accepts: %v", tt)
+	}
 }

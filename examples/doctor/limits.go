@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -131,14 +132,31 @@ func (h *host) checkPipes() check {
 	return c
 }
 
-func (h *host) checkCPU() check {
+// places is what a program wants that works with files on epoll: one for the loop, one
+// for a worker, one that is free (proactor.WithWorkers).
+const places = 3
+
+func (h *host) checkPlaces(engine string) check {
+	c := check{Name: "GOMAXPROCS", Value: strconv.Itoa(h.procs), Level: ok}
+	if engine == "epoll" && h.procs < places {
+		c.Level = note
+		c.Advice = "on epoll, workers read and write files, and Go takes the loop's or a worker's place away in the middle of a system call if none is free: for a program that does so, GOMAXPROCS=3"
+	}
+	return c
+}
+
+func (h *host) checkCPU(engine string) check {
 	c := check{Name: "CPU quota", Value: fmt.Sprintf("none; GOMAXPROCS %d", h.procs), Level: ok}
 	quota := h.cpuQuota()
 	if quota == 0 {
 		return c
 	}
 	c.Value = fmt.Sprintf("%.4g CPUs; GOMAXPROCS %d", quota, h.procs)
-	if float64(h.procs) > max(quota+1, 2) { // Go itself rounds up, and takes 2 at least
+	least := 2.0 // Go itself takes so many, and rounds up
+	if engine == "epoll" {
+		least = places
+	}
+	if float64(h.procs) > max(quota+1, least) {
 		c.Level = note
 		c.Advice = "with more loops than that, all of them are stopped for the rest of each period when it is used up: leave GOMAXPROCS unset, as Go then follows the quota, or start fewer loops (GroupOptions.Loops)"
 	}

@@ -99,7 +99,7 @@ func TestMachinesGetJSON(t *testing.T) {
 	require.Positive(t, r.Ring.Entries)
 	require.Greater(t, len(r.Ring.Features), 10)
 	require.Greater(t, len(r.Ring.Operations), 30)
-	require.Len(t, r.Checks, 9)
+	require.Len(t, r.Checks, 10)
 }
 
 func TestWithEpollIoUringIsNotTried(t *testing.T) {
@@ -148,6 +148,8 @@ func TestLimitsOfTheShellAreSeen(t *testing.T) {
 	out, _ := result(t, command("auto", "sh", "-c", `ulimit -n 64 && ulimit -l 64 && exec "$0"`, exe))
 	require.Regexp(t, `(?m)^  bad   RLIMIT_NOFILE +64$`, out)
 	require.Regexp(t, `(?m)^  \w+ +RLIMIT_MEMLOCK +64 KiB`, out)
+	out, _ = result(t, command("epoll", "sh", "-c", `GOMAXPROCS=1 exec "$0"`, exe))
+	require.Regexp(t, `(?m)^  note  GOMAXPROCS +1$`, out)
 }
 
 // Kernels that charge rings to the user (before 5.12, from 6.14 on) give a smaller one.

@@ -67,7 +67,7 @@ func examine(wanted, option string) *report {
 	r.Status = r.status()
 	if h := thisHost(); h != nil {
 		r.Kernel = fmt.Sprintf("Linux %s, %s", h.kernel, h.machine)
-		r.Checks = h.checks(&f)
+		r.Checks = h.checks(&f, r.Engine)
 	}
 	return r
 }

@@ -167,7 +167,7 @@ func (o *Op) Shutdown(t Target, how int) *Op {
 // Close prepares the orderly close of a handle (rule 7): what is queued to be
 // sent is flushed for at most linger, receives and accepts end with
 // net.ErrClosed, then the descriptor is closed. From Submit on the handle
-// refuses other operations. A negative linger has no limit.
+// refuses other operations. A negative linger has no limit, one of 0 flushes nothing.
 func (o *Op) Close(t Target, linger time.Duration) *Op {
 	o.prepare(Close, t).Off = int64(linger)
 	return o
