@@ -22,8 +22,8 @@ type Report struct {
 const shutdownEvery = 5 * time.Millisecond
 
 // cutTime is how long the loops have to cut off what is left when the context of
-// a Shutdown has ended.
-const cutTime = time.Second
+// a Shutdown has ended. A variable for its test.
+var cutTime = time.Second
 
 // Shutdown ends the Group's service: it stops accepting, closes the connections
 // that are idle, and the others when they become it (see Conn.Busy for what
@@ -48,7 +48,7 @@ func (g *Group) Shutdown(ctx context.Context) (Report, error) {
 	for _, r := range reports {
 		all.add(r)
 	}
-	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), cutTime)
+	grace, cancel := withGrace(ctx)
 	defer cancel()
 	for _, l := range g.loops {
 		l.seal()
@@ -57,6 +57,15 @@ func (g *Group) Shutdown(ctx context.Context) (Report, error) {
 		err = errors.Join(err, l.CloseContext(grace))
 	}
 	return all, err
+}
+
+// withGrace returns a context that ends cutTime after ctx does.
+func withGrace(ctx context.Context) (context.Context, func()) {
+	grace, end := context.WithCancelCause(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		time.AfterFunc(cutTime, func() { end(context.DeadlineExceeded) })
+	})
+	return grace, func() { stop(); end(nil) }
 }
 
 func (r *Report) add(x Report) {
@@ -84,7 +93,7 @@ func (l *Loop) endConnections(ctx context.Context) Report {
 			continue
 		case <-ctx.Done():
 		}
-		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), cutTime)
+		grace, cancel := withGrace(ctx)
 		defer cancel()
 		e.step(grace, e.cutOff)
 		break

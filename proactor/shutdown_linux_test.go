@@ -2,7 +2,9 @@ package proactor
 
 import (
 	"context"
+	"runtime"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
@@ -39,4 +41,40 @@ func TestAShutdownSeesWhatWasJustSubmitted(t *testing.T) {
 			require.Equal(t, "ab", string(b[:n]))
 		})
 	}
+}
+
+// What the kernel or a worker is still busy with is awaited as long as the context lasts,
+// not only for the time that there is when it has ended.
+func TestAShutdownAwaitsItsLoopsUntilItsContextEnds(t *testing.T) {
+	defer func(d time.Duration) { cutTime = d }(cutTime)
+	cutTime = time.Millisecond
+	g, err := NewGroup(GroupOptions{Loops: 1})
+	require.NoError(t, err)
+	ran := make(chan error, 1)
+	go func() { ran <- g.Run(context.Background()) }()
+	l := g.Loops()[0]
+	begun, free := make(chan struct{}), make(chan struct{})
+	_, err = l.Go(func() { close(begun); <-free }, func(error) {})
+	require.NoError(t, err)
+	<-begun
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	shut := make(chan error, 1)
+	go func() {
+		_, err := g.Shutdown(ctx)
+		shut <- err
+	}()
+	for !l.sealing.Load() {
+		runtime.Gosched()
+	}
+	select {
+	case err = <-shut:
+		t.Errorf("it is left behind: %v", err)
+	case <-time.After(100 * cutTime):
+		cancel()
+		err = <-shut
+	}
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	close(free)
+	<-ran
 }
