@@ -4,15 +4,15 @@ import (
 	"bytes"
 	"context"
 	"io"
-	"net"
 	"testing"
 	"time"
 
+	"github.com/seed-2ff0fea0/go-proactor/examples/internal/harness"
 	"github.com/stretchr/testify/require"
 )
 
 func TestTheDemoReports(t *testing.T) {
-	eachEngine(t, func(t *testing.T, engine string) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
 		c, err := parse([]string{"-demo", "-engine", engine}, io.Discard)
 		require.NoError(t, err)
 		require.Equal(t, 3*time.Second, c.lasts)
@@ -30,40 +30,4 @@ func TestTheDemoEndsEarlyWhenAsked(t *testing.T) {
 	ctx, stop := context.WithTimeout(context.Background(), 100*time.Millisecond)
 	defer stop()
 	require.NoError(t, run(ctx, c, io.Discard, io.Discard))
-}
-
-// liar is a server that gets the last byte of each message wrong.
-func liar(t *testing.T) net.Addr {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	t.Cleanup(func() { ln.Close() })
-	go func() {
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			go lie(c)
-		}
-	}()
-	return ln.Addr()
-}
-
-func lie(c net.Conn) {
-	defer c.Close()
-	b := make([]byte, messageSize)
-	for {
-		if _, err := io.ReadFull(c, b); err != nil {
-			return
-		}
-		b[messageSize-1] ^= 1
-		_, _ = c.Write(b)
-	}
-}
-
-func TestTheLoadSeesOneWrongByte(t *testing.T) {
-	r, err := measure(context.Background(), liar(t), time.Minute)
-	require.NoError(t, err)
-	require.Equal(t, clients, r.errors)
-	require.ErrorContains(t, r.verdict(), "64 of 64 connections failed, the first: sent ")
 }

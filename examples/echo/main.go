@@ -23,6 +23,8 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+
+	"github.com/seed-2ff0fea0/go-proactor/examples/internal/pingpong"
 )
 
 // config is what the command line says.
@@ -83,7 +85,8 @@ func run(ctx context.Context, c *config, out, errs io.Writer) error {
 	}
 	fmt.Fprintln(out, s)
 	if c.demo {
-		return demo(ctx, s, c.lasts, out)
+		demo := pingpong.Demo{Serve: s.run, Addr: s.listener.Addr(), Engine: s.loop.Engine, Load: "connections, 64-byte messages"}
+		return demo.Show(ctx, c.lasts, out)
 	}
 	return s.run(ctx)
 }

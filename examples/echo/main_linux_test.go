@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"context"
-	"errors"
 	"io"
 	"net"
 	"os"
@@ -14,43 +13,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/seed-2ff0fea0/go-proactor/proactor"
-	"github.com/seed-2ff0fea0/go-proactor/proactor/op/optest"
+	"github.com/seed-2ff0fea0/go-proactor/examples/internal/harness"
 	"github.com/stretchr/testify/require"
 )
 
-// childVar makes the test binary the program itself.
-const childVar = "ECHO_TEST_CHILD"
-
-func TestMain(m *testing.M) {
-	if os.Getenv(childVar) != "" {
-		main()
-		return
-	}
-	optest.Main(m)
-}
-
-// eachEngine runs the test on both engines.
-func eachEngine(t *testing.T, test func(t *testing.T, engine string)) {
-	for _, engine := range []string{"io_uring", "epoll"} {
-		t.Run(engine, func(t *testing.T) {
-			needEngine(t, engine)
-			test(t, engine)
-		})
-	}
-}
-
-// needEngine skips where the system refuses io_uring altogether; with
-// PROACTOR_TEST_RING=must that is a failure.
-func needEngine(t *testing.T, engine string) {
-	loop, err := proactor.New(proactor.WithEngineName(engine))
-	refused := errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.ENOSYS)
-	if refused && os.Getenv("PROACTOR_TEST_RING") != "must" {
-		t.Skip("io_uring is forbidden here: ", err)
-	}
-	require.NoError(t, err)
-	require.NoError(t, loop.Close())
-}
+func TestMain(m *testing.M) { harness.Main(m, main) }
 
 // serve runs a server until the test is over.
 func serve(t *testing.T, engine string, buffer int) net.Addr {
@@ -89,7 +56,7 @@ func startChild(t *testing.T, args, env []string) *child {
 	require.NoError(t, err)
 	c := &child{cmd: exec.Command(self, args...)}
 	// A binary of the race detector sleeps for a second before it exits.
-	c.cmd.Env = append(append(os.Environ(), childVar+"=1", "GORACE=atexit_sleep_ms=0"), env...)
+	c.cmd.Env = append(append(os.Environ(), harness.ChildVar+"=1", "GORACE=atexit_sleep_ms=0"), env...)
 	c.cmd.Stderr = os.Stderr
 	pipe, err := c.cmd.StdoutPipe()
 	require.NoError(t, err)
@@ -115,7 +82,7 @@ func (c *child) end(t *testing.T, sig os.Signal) (rest string, took time.Duratio
 }
 
 func TestTheFirstLineIsTheOnlyOne(t *testing.T) {
-	eachEngine(t, func(t *testing.T, engine string) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
 		c := startChild(t, []string{"-addr", "127.0.0.1:0", "-engine", engine}, nil)
 		require.Contains(t, c.line, "engine "+engine)
 		rest, _ := c.end(t, os.Interrupt)
@@ -133,7 +100,7 @@ func TestTheEnvironmentChoosesUnlessTheFlagDoes(t *testing.T) {
 }
 
 func TestItEndsWithinASecondOfSIGTERM(t *testing.T) {
-	eachEngine(t, func(t *testing.T, engine string) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
 		c := startChild(t, []string{"-addr", "127.0.0.1:0", "-engine", engine}, nil)
 		idle := connect(t, c.addr)
 		ask(t, idle, []byte("is accepted"))

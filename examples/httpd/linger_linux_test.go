@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed-2ff0fea0/go-proactor/examples/internal/harness"
 	"github.com/stretchr/testify/require"
 )
 
@@ -66,7 +67,7 @@ func TestWhatComesBehindTheLastRequestIsDropped(t *testing.T) {
 }
 
 func TestWhatComesBehindARefusalIsDropped(t *testing.T) {
-	eachEngine(t, func(t *testing.T, engine string) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
 		s := serve(t, engine, t.TempDir(), nil)
 		for status, head := range map[int]string{
 			400: "GET / HTTP/1.1\r\nHost : x\r\n",
@@ -93,7 +94,7 @@ func TestWhatComesBehindARefusalIsDropped(t *testing.T) {
 func TestTheClientsEndIsNotAwaitedForEver(t *testing.T) {
 	takesSeconds(t)
 	const short = 200 * time.Millisecond
-	eachEngine(t, func(t *testing.T, engine string) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
 		s := serve(t, engine, t.TempDir(), func(c *config) { c.linger = short })
 		for _, drips := range []bool{false, true} {
 			c := connect(t, s.addr)
@@ -136,7 +137,7 @@ const floodSize = maxDrop + 64<<20
 
 func TestWhatIsDroppedHasALimit(t *testing.T) {
 	site := plant(t)
-	eachEngine(t, func(t *testing.T, engine string) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
 		s := serve(t, engine, site.dir, nil)
 		c := connect(t, s.addr)
 		say(t, c, lastRequest("/plaintext"))
@@ -168,7 +169,7 @@ func TestWhatIsDroppedHasALimit(t *testing.T) {
 
 // A shutdown waits for clients that may still be reading, too, but not for ever.
 func TestTheEndLetsLastAnswersBeRead(t *testing.T) {
-	eachEngine(t, func(t *testing.T, engine string) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
 		for _, drain := range []string{"100ms", patience.String()} {
 			c := startChild(t, 256, "-engine", engine, "-linger", patience.String(), "-drain", drain, t.TempDir())
 			idle := connect(t, c.addr)
@@ -201,7 +202,7 @@ func TestTheEndLetsLastAnswersBeRead(t *testing.T) {
 // of that can be sent, the end of the connection takes it along at once.
 func TestAHeadWhoseFileHasBecomeEmptyDoesNotWait(t *testing.T) {
 	site := plant(t)
-	eachEngine(t, func(t *testing.T, engine string) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
 		s := serve(t, engine, site.dir, func(c *config) { c.revalidate = time.Hour })
 		site.add(t, "/cut.bin", noise(64<<10))
 		_, body := get(t, "GET", "http://"+s.addr+"/cut.bin") // from now on it is open

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -14,56 +13,20 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
 
-	"github.com/seed-2ff0fea0/go-proactor/proactor"
-	"github.com/seed-2ff0fea0/go-proactor/proactor/op/optest"
+	"github.com/seed-2ff0fea0/go-proactor/examples/internal/harness"
 	"github.com/stretchr/testify/require"
 )
 
-// childVar makes the test binary the program itself, with as many descriptors as its
-// value says.
-const childVar = "HTTPD_TEST_CHILD"
-
-func TestMain(m *testing.M) {
-	if limit := os.Getenv(childVar); limit != "" {
-		n, _ := strconv.ParseUint(limit, 10, 32)
-		_ = syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: n, Max: n})
-		main()
-		return
-	}
-	optest.Main(m)
-}
+func TestMain(m *testing.M) { harness.Main(m, main) }
 
 // patience is for what happens at once, unless the machine is very busy.
 const patience = time.Minute
-
-// eachEngine runs the test on both engines.
-func eachEngine(t *testing.T, test func(t *testing.T, engine string)) {
-	for _, engine := range []string{"io_uring", "epoll"} {
-		t.Run(engine, func(t *testing.T) {
-			needEngine(t, engine)
-			test(t, engine)
-		})
-	}
-}
-
-// needEngine skips where the system refuses io_uring altogether; with
-// PROACTOR_TEST_RING=must that is a failure.
-func needEngine(t *testing.T, engine string) {
-	loop, err := proactor.New(proactor.WithEngineName(engine))
-	refused := errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.ENOSYS)
-	if refused && os.Getenv("PROACTOR_TEST_RING") != "must" {
-		t.Skip("io_uring is forbidden here: ", err)
-	}
-	require.NoError(t, err)
-	require.NoError(t, loop.Close())
-}
 
 func takesSeconds(t *testing.T) {
 	if testing.Short() {
@@ -225,7 +188,7 @@ func startChild(t *testing.T, descriptors int, args ...string) *child {
 	require.NoError(t, err)
 	c := &child{cmd: exec.Command(self, append([]string{"-addr", "127.0.0.1:0"}, args...)...), errs: new(lines)}
 	// A binary of the race detector sleeps for a second before it exits.
-	c.cmd.Env = append(os.Environ(), fmt.Sprint(childVar, "=", descriptors), "GORACE=atexit_sleep_ms=0")
+	c.cmd.Env = append(os.Environ(), fmt.Sprint(harness.ChildVar, "=", descriptors), "GORACE=atexit_sleep_ms=0")
 	c.cmd.Stderr = c.errs
 	pipe, err := c.cmd.StdoutPipe()
 	require.NoError(t, err)

@@ -14,13 +14,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed-2ff0fea0/go-proactor/examples/internal/harness"
 	"github.com/stretchr/testify/require"
 )
 
 const plaintextRequest = "GET /plaintext HTTP/1.1\r\nHost: x\r\n\r\n"
 
 func TestPlaintext(t *testing.T) {
-	eachEngine(t, func(t *testing.T, engine string) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
 		s := serve(t, engine, t.TempDir(), nil)
 		for _, version := range []string{"1.1", "1.0"} {
 			c := connect(t, s.addr)
@@ -80,7 +81,7 @@ func TestPipelinedRequestsAreAnsweredInOrder(t *testing.T) {
 // holds it back at some time, and loses nothing.
 func TestAClientThatReadsLateIsHeldBack(t *testing.T) {
 	site := plant(t)
-	eachEngine(t, func(t *testing.T, engine string) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
 		s := serve(t, engine, site.dir, nil)
 		c := connect(t, s.addr)
 		const one = "GET /small.html HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -113,7 +114,7 @@ func TestAClientThatReadsLateIsHeldBack(t *testing.T) {
 }
 
 func TestRequestsThatAreNoneAreRefusedAndTheConnectionClosed(t *testing.T) {
-	eachEngine(t, func(t *testing.T, engine string) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
 		s := serve(t, engine, t.TempDir(), nil)
 		for text, status := range refusals {
 			if strings.HasSuffix(text, strings.Repeat("a", 100)) && status == 431 { // what follows must not matter
@@ -129,7 +130,7 @@ func TestRequestsThatAreNoneAreRefusedAndTheConnectionClosed(t *testing.T) {
 }
 
 func TestABodyIsDropped(t *testing.T) {
-	eachEngine(t, func(t *testing.T, engine string) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
 		s := serve(t, engine, t.TempDir(), nil)
 		c := connect(t, s.addr)
 		r := bufio.NewReader(c)
@@ -220,7 +221,7 @@ func TestSlowClientsAreGivenUp(t *testing.T) {
 			time.Sleep(short / 10) // a slow client is what is tried
 		}
 	}
-	eachEngine(t, func(t *testing.T, engine string) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
 		header := func(c *config) { c.header = short }
 		require.Empty(t, end(t, "", nil, engine, header), "nothing was asked")
 		require.Contains(t, end(t, "GET / HT", nil, engine, header), " 408 ")
@@ -238,7 +239,7 @@ func TestSlowClientsAreGivenUp(t *testing.T) {
 func TestReceiversMustMakeProgress(t *testing.T) {
 	takesSeconds(t)
 	site := plant(t)
-	eachEngine(t, func(t *testing.T, engine string) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
 		s := serve(t, engine, site.dir, func(c *config) { c.send = time.Second })
 		for _, path := range []string{"/big.png", "/64k.bin"} {
 			c := connect(t, s.addr)
@@ -251,7 +252,7 @@ func TestReceiversMustMakeProgress(t *testing.T) {
 
 func TestAFileThatIsCutWhileItIsSentEndsTheConnection(t *testing.T) {
 	site := plant(t)
-	eachEngine(t, func(t *testing.T, engine string) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
 		s := serve(t, engine, site.dir, nil)
 		site.add(t, "/cut", noise(bigSize))
 		c := connect(t, s.addr)
@@ -270,7 +271,7 @@ func TestAFileThatIsCutWhileItIsSentEndsTheConnection(t *testing.T) {
 }
 
 func TestTooManyConnectionsAreToldSo(t *testing.T) {
-	eachEngine(t, func(t *testing.T, engine string) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
 		s := serve(t, engine, t.TempDir(), func(c *config) { c.conns = 2 })
 		for range 2 {
 			c := connect(t, s.addr)
@@ -289,7 +290,7 @@ func TestTooManyConnectionsAreToldSo(t *testing.T) {
 // is well.
 func TestDescriptorsMayRunOut(t *testing.T) {
 	site := plant(t)
-	eachEngine(t, func(t *testing.T, engine string) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
 		const limit = 64
 		c := startChild(t, limit, "-engine", engine, "-revalidate", "0", site.dir)
 		var held []io.Closer
@@ -319,7 +320,7 @@ func TestDescriptorsMayRunOut(t *testing.T) {
 
 func TestTheEndIsOrderly(t *testing.T) {
 	site := plant(t)
-	eachEngine(t, func(t *testing.T, engine string) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
 		c := startChild(t, 256, "-engine", engine, "-loops", "2", site.dir)
 		idle := connect(t, c.addr)
 		say(t, idle, plaintextRequest)
@@ -354,7 +355,7 @@ func TestTheEndIsOrderly(t *testing.T) {
 
 func TestTheEndDoesNotWaitForEver(t *testing.T) {
 	site := plant(t)
-	eachEngine(t, func(t *testing.T, engine string) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
 		c := startChild(t, 256, "-engine", engine, "-drain", "100ms", site.dir)
 		big := connect(t, c.addr)
 		say(t, big, "GET /big.png HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -367,7 +368,7 @@ func TestTheEndDoesNotWaitForEver(t *testing.T) {
 
 func TestTheLogSaysWhatWasAsked(t *testing.T) {
 	site := plant(t)
-	eachEngine(t, func(t *testing.T, engine string) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
 		name := filepath.Join(t.TempDir(), "log")
 		s := serve(t, engine, site.dir, func(c *config) { c.log = name })
 		ask(t, s.addr, "GET /one.txt?a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
@@ -387,7 +388,7 @@ func TestTheLogSaysWhatWasAsked(t *testing.T) {
 // A request costs no allocation: a few for the whole of the measurement, from elsewhere.
 func TestRequestsAllocateNothing(t *testing.T) {
 	site := plant(t)
-	eachEngine(t, func(t *testing.T, engine string) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
 		s := serve(t, engine, site.dir, func(c *config) { c.revalidate = time.Hour })
 		c := connect(t, s.addr)
 		await(t, func() bool { // what has just changed isn't kept

@@ -15,12 +15,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed-2ff0fea0/go-proactor/examples/internal/harness"
 	"github.com/stretchr/testify/require"
 )
 
 // bothWays runs the test on both engines, with and without a memory for files.
 func bothWays(t *testing.T, site *site, test func(t *testing.T, s *running)) {
-	eachEngine(t, func(t *testing.T, engine string) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
 		for _, d := range []time.Duration{time.Hour, 0} {
 			test(t, serve(t, engine, site.dir, func(c *config) { c.revalidate = d }))
 		}
@@ -182,7 +183,7 @@ func TestDirectoriesAreListed(t *testing.T) {
 		require.Contains(t, ask(t, s.addr, "GET //list/../dir HTTP/1.0\r\n\r\n"), "\r\nLocation: /dir/\r\n")
 		require.Contains(t, ask(t, s.addr, "GET /list/%0d%0aa:b/../sub HTTP/1.0\r\n\r\n"), "\r\nLocation: /list/sub/\r\n")
 	})
-	eachEngine(t, func(t *testing.T, engine string) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
 		s := serve(t, engine, site.dir, func(c *config) { c.list = false })
 		resp, _ := get(t, "GET", "http://"+s.addr+"/list/")
 		require.Equal(t, 403, resp.StatusCode)
@@ -210,7 +211,7 @@ func TestNoPathLeadsOut(t *testing.T) {
 func TestAFileThatChangesIsSeenAnew(t *testing.T) {
 	takesSeconds(t)
 	site := plant(t)
-	eachEngine(t, func(t *testing.T, engine string) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
 		s := serve(t, engine, site.dir, func(c *config) { c.revalidate = 20 * time.Millisecond })
 		for _, size := range []int{500, maxKept + 500} {
 			path := fmt.Sprint("/changing", size, ".txt")
@@ -250,7 +251,7 @@ func TestManyFilesAreServedOneAfterTheOther(t *testing.T) {
 		old := time.Now().Add(-time.Hour)
 		require.NoError(t, os.Chtimes(filepath.Join(dir, fmt.Sprint(i)), old, old))
 	}
-	eachEngine(t, func(t *testing.T, engine string) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
 		s := serve(t, engine, dir, nil)
 		c := connect(t, s.addr)
 		r := bufio.NewReader(c)

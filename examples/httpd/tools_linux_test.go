@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed-2ff0fea0/go-proactor/examples/internal/harness"
 	"github.com/stretchr/testify/require"
 )
 
@@ -94,7 +95,7 @@ request = function()
 	return requests[next]
 end
 `), 0o644))
-	eachEngine(t, func(t *testing.T, engine string) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
 		c := startChild(t, 1024, "-engine", engine, "-loops", "2", site.dir)
 		for _, how := range []string{"alone", "pipelined"} {
 			out, err := exec.Command(wrk, "-t1", "-c64", "-d1s", "-s", script, "http://"+c.addr, "--", "16", how).CombinedOutput()

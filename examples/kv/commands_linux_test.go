@@ -6,12 +6,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed-2ff0fea0/go-proactor/examples/internal/harness"
 	"github.com/stretchr/testify/require"
 )
 
 func TestCommandsDoWhatThoseOfRedisDo(t *testing.T) {
 	const notInt = failure("ERR value is not an integer or out of range")
-	eachEngine(t, func(t *testing.T, engine string) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
 		s := serve(t, engine)
 		now := time.Now().UnixMilli()
 		s.on(t, func() { s.data.clock = func() int64 { return now } })
@@ -92,7 +93,7 @@ func TestInfoTells(t *testing.T) {
 }
 
 func TestARequestAllocatesNothing(t *testing.T) {
-	eachEngine(t, func(t *testing.T, engine string) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
 		n := connect(t, serve(t, engine).at)
 		for _, request := range [][]string{{"SET", "key", "value"}, {"GET", "key"}, {"INCR", "i"}, {"PING"}} {
 			n.out = n.out[:0]

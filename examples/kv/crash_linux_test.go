@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed-2ff0fea0/go-proactor/examples/internal/harness"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -120,7 +121,7 @@ func rounds(long, short int) int {
 }
 
 func TestAKillUnderLoadLosesNothingThatWasAcknowledged(t *testing.T) {
-	eachEngine(t, func(t *testing.T, engine string) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
 		file := filepath.Join(t.TempDir(), "log")
 		var writers []*writer
 		for i := range 8 {
@@ -146,7 +147,7 @@ func TestAKillUnderLoadLosesNothingThatWasAcknowledged(t *testing.T) {
 }
 
 func TestAKillDuringACompactionLosesNothing(t *testing.T) {
-	eachEngine(t, func(t *testing.T, engine string) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
 		file := filepath.Join(t.TempDir(), "log")
 		fresh := file + compactSuffix
 		var writers []*writer
@@ -184,7 +185,7 @@ func TestAKillDuringACompactionLosesNothing(t *testing.T) {
 }
 
 func TestACompactionUnderLoadLosesNothing(t *testing.T) {
-	eachEngine(t, func(t *testing.T, engine string) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
 		for _, fsync := range []policy{always, everysec} {
 			file := filepath.Join(t.TempDir(), "log")
 			s := serve(t, engine, "-file", file, "-fsync", string(fsync), "-compact", "30000")

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed-2ff0fea0/go-proactor/examples/internal/harness"
 	"github.com/stretchr/testify/require"
 )
 
@@ -56,7 +57,7 @@ func TestAnExpiryIsToldWhenItIsDurable(t *testing.T) {
 // A crash right behind the rename of a compaction finds each MSET whole or not at all,
 // also one that came between two slices.
 func TestACompactedFileHasNoHalfOfABatch(t *testing.T) {
-	eachEngine(t, func(t *testing.T, engine string) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
 		file := t.TempDir() + "/log"
 		s := serve(t, engine, "-file", file)
 		const keys = 4 * sliceEntries
@@ -109,7 +110,7 @@ func TestACompactedFileHasNoHalfOfABatch(t *testing.T) {
 // The next write waits for all who have just been answered, and takes them together
 // with those who came during the last one.
 func TestClientsThatComeBackShareAWrite(t *testing.T) {
-	eachEngine(t, func(t *testing.T, engine string) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
 		s := serve(t, engine, "-file", t.TempDir()+"/log")
 		late := connect(t, s.at)
 		clients := []*client{connect(t, s.at), connect(t, s.at), connect(t, s.at)}

@@ -11,12 +11,13 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/seed-2ff0fea0/go-proactor/examples/internal/harness"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
 func TestPipelinedRequestsAreAnsweredInOrder(t *testing.T) {
-	eachEngine(t, func(t *testing.T, engine string) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
 		s := serve(t, engine, "-file", t.TempDir()+"/log")
 		n := connect(t, s.at)
 		const many = 3000
@@ -46,7 +47,7 @@ func TestPipelinedRequestsAreAnsweredInOrder(t *testing.T) {
 }
 
 func TestLargeValuesComeAndGo(t *testing.T) {
-	eachEngine(t, func(t *testing.T, engine string) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
 		file := t.TempDir() + "/log"
 		s := serve(t, engine, "-file", file)
 		n := connect(t, s.at)
@@ -60,7 +61,7 @@ func TestLargeValuesComeAndGo(t *testing.T) {
 }
 
 func TestASlowReaderIsHeldBack(t *testing.T) {
-	eachEngine(t, func(t *testing.T, engine string) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
 		s := serve(t, engine, "-output", "100000")
 		n := connect(t, s.at)
 		value := strings.Repeat("x", 10000)
@@ -94,7 +95,7 @@ func TestASlowReaderIsHeldBack(t *testing.T) {
 }
 
 func TestThereIsALimitOfConnections(t *testing.T) {
-	eachEngine(t, func(t *testing.T, engine string) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
 		s := serve(t, engine, "-maxclients", "2")
 		a, b := connect(t, s.at), connect(t, s.at)
 		require.Equal(t, "PONG", a.must(t, "PING"))
@@ -112,7 +113,7 @@ func TestThereIsALimitOfConnections(t *testing.T) {
 }
 
 func TestAProtocolErrorIsToldAndEndsTheConnection(t *testing.T) {
-	eachEngine(t, func(t *testing.T, engine string) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
 		s := serve(t, engine, "-max-bulk", "1000", "-max-request", "1500")
 		for in, want := range map[string]string{
 			"PING\r\n*1\r\n!\r\n":          "+PONG\r\n-ERR Protocol error: expected '$', got '!'\r\n",
@@ -134,7 +135,7 @@ func TestAProtocolErrorIsToldAndEndsTheConnection(t *testing.T) {
 
 // A client that has said all still gets its replies, of a log too.
 func TestTheEndOfTheStreamWaitsForTheReplies(t *testing.T) {
-	eachEngine(t, func(t *testing.T, engine string) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
 		s := serve(t, engine, "-file", t.TempDir()+"/log")
 		c, err := net.Dial("tcp", s.at)
 		require.NoError(t, err)
@@ -170,7 +171,7 @@ func (r *running) toFile(t *testing.T, name string, flags int) (back func()) {
 }
 
 func TestNothingIsAcknowledgedWhileTheDiskIsFull(t *testing.T) {
-	eachEngine(t, func(t *testing.T, engine string) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
 		file := t.TempDir() + "/log"
 		s := serve(t, engine, "-file", file, "-fsync", "no") // a device takes no RWF_DSYNC
 		a, b, c := connect(t, s.at), connect(t, s.at), connect(t, s.at)
@@ -202,7 +203,7 @@ func TestNothingIsAcknowledgedWhileTheDiskIsFull(t *testing.T) {
 }
 
 func TestAfterAnErrorOfTheDiskNothingIsAcknowledged(t *testing.T) {
-	eachEngine(t, func(t *testing.T, engine string) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
 		for _, fsync := range []policy{always, everysec} {
 			file := t.TempDir() + "/log"
 			s := serve(t, engine, "-file", file, "-fsync", string(fsync))
@@ -231,7 +232,7 @@ func TestAfterAnErrorOfTheDiskNothingIsAcknowledged(t *testing.T) {
 }
 
 func TestACompactionThatFailsHarmsNothing(t *testing.T) {
-	eachEngine(t, func(t *testing.T, engine string) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
 		dir := t.TempDir()
 		s := serve(t, engine, "-file", dir+"/log")
 		n := connect(t, s.at)
@@ -259,7 +260,7 @@ func TestOnlyThePolicyAlwaysWaitsForTheDisk(t *testing.T) {
 }
 
 func TestWhatGathersWhileTheDiskWorksIsOneWrite(t *testing.T) {
-	eachEngine(t, func(t *testing.T, engine string) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
 		s := serve(t, engine, "-file", t.TempDir()+"/log")
 		var group sync.WaitGroup
 		const clients = 20
@@ -285,7 +286,7 @@ func TestWhatGathersWhileTheDiskWorksIsOneWrite(t *testing.T) {
 }
 
 func TestRequestsWaitWhileTooMuchIsToBeWritten(t *testing.T) {
-	eachEngine(t, func(t *testing.T, engine string) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
 		s := serve(t, engine, "-file", t.TempDir()+"/log", "-compact", "100000")
 		s.on(t, func() { s.log.gatherMax = 10000 })
 		var group sync.WaitGroup

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"errors"
 	"io"
 	"os"
 	"os/exec"
@@ -16,43 +15,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/seed-2ff0fea0/go-proactor/proactor"
-	"github.com/seed-2ff0fea0/go-proactor/proactor/op/optest"
+	"github.com/seed-2ff0fea0/go-proactor/examples/internal/harness"
 	"github.com/stretchr/testify/require"
 )
 
-// childVar makes the test binary the program itself.
-const childVar = "KV_TEST_CHILD"
-
-func TestMain(m *testing.M) {
-	if os.Getenv(childVar) != "" {
-		main()
-		return
-	}
-	optest.Main(m)
-}
-
-// eachEngine runs the test on both engines.
-func eachEngine(t *testing.T, test func(t *testing.T, engine string)) {
-	for _, engine := range []string{"io_uring", "epoll"} {
-		t.Run(engine, func(t *testing.T) {
-			needEngine(t, engine)
-			test(t, engine)
-		})
-	}
-}
-
-// needEngine skips where the system refuses io_uring altogether; with
-// PROACTOR_TEST_RING=must that is a failure.
-func needEngine(t *testing.T, engine string) {
-	loop, err := proactor.New(proactor.WithEngineName(engine))
-	refused := errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.ENOSYS)
-	if refused && os.Getenv("PROACTOR_TEST_RING") != "must" {
-		t.Skip("io_uring is forbidden here: ", err)
-	}
-	require.NoError(t, err)
-	require.NoError(t, loop.Close())
-}
+func TestMain(m *testing.M) { harness.Main(m, main) }
 
 // said collects what a server says.
 type said struct {
@@ -136,7 +103,7 @@ func startChild(t *testing.T, args ...string) *child {
 	require.NoError(t, err)
 	c := &child{cmd: exec.Command(self, append([]string{"-addr", "127.0.0.1:0"}, args...)...), said: new(said)}
 	// A binary of the race detector sleeps for a second before it exits.
-	c.cmd.Env = append(os.Environ(), childVar+"=1", "GORACE=atexit_sleep_ms=0")
+	c.cmd.Env = append(os.Environ(), harness.ChildVar+"=1", "GORACE=atexit_sleep_ms=0")
 	c.cmd.Stderr = c.said
 	pipe, err := c.cmd.StdoutPipe()
 	require.NoError(t, err)
@@ -166,7 +133,7 @@ func (c *child) kill(t *testing.T) {
 }
 
 func TestItEndsInOrderAndKeepsWhatItHad(t *testing.T) {
-	eachEngine(t, func(t *testing.T, engine string) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
 		for _, fsync := range []policy{always, everysec, never} {
 			file := filepath.Join(t.TempDir(), "log")
 			args := []string{"-engine", engine, "-file", file, "-fsync", string(fsync)}

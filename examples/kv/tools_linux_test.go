@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/seed-2ff0fea0/go-proactor/examples/internal/harness"
 	"github.com/stretchr/testify/require"
 )
 
@@ -22,7 +23,7 @@ func tool(t *testing.T, name string) string {
 
 func TestRedisCLI(t *testing.T) {
 	cli := tool(t, "redis-cli")
-	eachEngine(t, func(t *testing.T, engine string) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
 		c := startChild(t, "-engine", engine, "-file", t.TempDir()+"/log")
 		_, port, _ := strings.Cut(c.at, ":")
 		ask := func(in string, args ...string) string {
@@ -47,7 +48,7 @@ func TestRedisCLI(t *testing.T) {
 func TestRedisBenchmark(t *testing.T) {
 	bench := tool(t, "redis-benchmark")
 	result := regexp.MustCompile(`"(PING_INLINE|PING_MBULK|SET|GET|INCR|MSET \(10 keys\))","[1-9][0-9.]*"`)
-	eachEngine(t, func(t *testing.T, engine string) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
 		c := startChild(t, "-engine", engine, "-file", t.TempDir()+"/log")
 		_, port, _ := strings.Cut(c.at, ":")
 		for _, pipeline := range []string{"1", "16"} {

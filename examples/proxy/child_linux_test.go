@@ -15,13 +15,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed-2ff0fea0/go-proactor/examples/internal/harness"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 )
 
 func TestSIGTERMLetsTheSessionsEnd(t *testing.T) {
-	eachEngine(t, func(t *testing.T, engine string) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
 		b := startBackend(t, echo)
 		c := startChild(t, "", "-addr", "127.0.0.1:0", "-engine", engine, b.addr)
 		conn := connect(t, c.addr)
@@ -46,7 +47,7 @@ func TestSIGTERMLetsTheSessionsEnd(t *testing.T) {
 }
 
 func TestADrainHasALimit(t *testing.T) {
-	eachEngine(t, func(t *testing.T, engine string) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
 		c := startChild(t, "", "-addr", "127.0.0.1:0", "-engine", engine, "-drain", "100ms", startBackend(t, echo).addr)
 		ask(t, connect(t, c.addr), noise(1000))
 		c.signal(t, syscall.SIGTERM)
@@ -72,7 +73,7 @@ func dead(pid int) bool {
 }
 
 func TestSIGHUPAndSIGUSR1(t *testing.T) {
-	eachEngine(t, func(t *testing.T, engine string) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
 		a, b := named(t, "a").addr, named(t, "b").addr
 		file := listFile(t, a)
 		c := startChild(t, "", "-addr", "127.0.0.1:0", "-engine", engine, "-loops", "2", "-backends", file)
@@ -93,7 +94,7 @@ func TestSIGHUPAndSIGUSR1(t *testing.T) {
 // A proxy with few descriptors serves more clients than it has room for, one after the
 // other.
 func TestFewDescriptorsAreALimitOnSessions(t *testing.T) {
-	eachEngine(t, func(t *testing.T, engine string) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
 		c := startChild(t, "128", "-addr", "127.0.0.1:0", "-max", "1000", "-engine", engine, "-connect", "1m", named(t, "a").addr)
 		c.said.says(t, "sessions only (ulimit -n)")
 		crowd(t, c, 60, true)
@@ -103,7 +104,7 @@ func TestFewDescriptorsAreALimitOnSessions(t *testing.T) {
 // The descriptors end although the limit says that there are more: clients wait for those
 // before them, or are turned away, and the others are served.
 func TestALackOfDescriptorsPasses(t *testing.T) {
-	eachEngine(t, func(t *testing.T, engine string) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
 		c := startChild(t, "", "-addr", "127.0.0.1:0", "-engine", engine, "-connect", "1m", named(t, "a").addr)
 		few := unix.Rlimit{Cur: 40, Max: 40}
 		require.NoError(t, unix.Prlimit(c.cmd.Process.Pid, unix.RLIMIT_NOFILE, &few, nil))
@@ -194,7 +195,7 @@ func TestCurlFetchesAndSendsThroughIt(t *testing.T) {
 		_, _ = w.Write(page)
 	}))
 	defer web.Close()
-	eachEngine(t, func(t *testing.T, engine string) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
 		url := "http://" + serve(t, usual(engine, web.Listener.Addr().String())).at + "/"
 		out := output(t, nil, "curl", "-sS", url, url, url)
 		require.Equal(t, sum(bytes.Repeat(page, 3)), sum(out))
@@ -218,7 +219,7 @@ func TestToolsThatEndTheirSideFirst(t *testing.T) {
 		fmt.Fprintf(c, "%x %d %v", s, n, err)
 	})
 	want := fmt.Sprintf("%x %d <nil>", sum(question), len(question))
-	eachEngine(t, func(t *testing.T, engine string) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
 		at := serve(t, usual(engine, b.addr)).at
 		host, port, err := net.SplitHostPort(at)
 		require.NoError(t, err)

@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"errors"
 	"io"
 	"math/rand/v2"
 	"net"
@@ -20,47 +19,15 @@ import (
 	"testing"
 	"time"
 
-	"github.com/seed-2ff0fea0/go-proactor/proactor"
-	"github.com/seed-2ff0fea0/go-proactor/proactor/op/optest"
+	"github.com/seed-2ff0fea0/go-proactor/examples/internal/harness"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
-// childVar makes the test binary the program itself.
-const childVar = "PROXY_TEST_CHILD"
-
 // patience is a limit that only something broken reaches.
 const patience = time.Minute
 
-func TestMain(m *testing.M) {
-	if os.Getenv(childVar) != "" {
-		main()
-		return
-	}
-	optest.Main(m)
-}
-
-// eachEngine runs the test on both engines.
-func eachEngine(t *testing.T, test func(t *testing.T, engine string)) {
-	for _, engine := range []string{"io_uring", "epoll"} {
-		t.Run(engine, func(t *testing.T) {
-			needEngine(t, engine)
-			test(t, engine)
-		})
-	}
-}
-
-// needEngine skips where the system refuses io_uring altogether; with
-// PROACTOR_TEST_RING=must that is a failure.
-func needEngine(t *testing.T, engine string) {
-	loop, err := proactor.New(proactor.WithEngineName(engine))
-	refused := errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.ENOSYS)
-	if refused && os.Getenv("PROACTOR_TEST_RING") != "must" {
-		t.Skip("io_uring is forbidden here: ", err)
-	}
-	require.NoError(t, err)
-	require.NoError(t, loop.Close())
-}
+func TestMain(m *testing.M) { harness.Main(m, main) }
 
 // journal is what a proxy says.
 type journal struct {
@@ -299,7 +266,7 @@ func startChild(t *testing.T, descriptors string, args ...string) *child {
 		c.cmd = exec.Command("sh", append([]string{"-c", "ulimit -n " + descriptors + `; exec "$0" "$@"`, self}, args...)...)
 	}
 	// A binary of the race detector sleeps for a second before it exits.
-	c.cmd.Env = append(os.Environ(), childVar+"=1", "GORACE=atexit_sleep_ms=0")
+	c.cmd.Env = append(os.Environ(), harness.ChildVar+"=1", "GORACE=atexit_sleep_ms=0")
 	c.cmd.Stderr = &c.said
 	pipe, err := c.cmd.StdoutPipe()
 	require.NoError(t, err)

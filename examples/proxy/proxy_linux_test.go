@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed-2ff0fea0/go-proactor/examples/internal/harness"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -48,7 +49,7 @@ func turnedAway(t *testing.T, at string) {
 }
 
 func TestBackendsTakeTurns(t *testing.T) {
-	eachEngine(t, func(t *testing.T, engine string) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
 		p := serve(t, usual(engine, named(t, "a").addr, named(t, "b").addr, named(t, "c").addr))
 		order := ""
 		for range 6 {
@@ -59,7 +60,7 @@ func TestBackendsTakeTurns(t *testing.T) {
 }
 
 func TestTheLeastConnectedBackendIsChosen(t *testing.T) {
-	eachEngine(t, func(t *testing.T, engine string) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
 		c := usual(engine, named(t, "a").addr, named(t, "b").addr)
 		c.least = true
 		p := serve(t, c)
@@ -77,7 +78,7 @@ func TestTheLeastConnectedBackendIsChosen(t *testing.T) {
 }
 
 func TestARefusalLeadsToTheNextBackend(t *testing.T) {
-	eachEngine(t, func(t *testing.T, engine string) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
 		p := serve(t, usual(engine, refusing(t), refusing(t), named(t, "c").addr))
 		for range 3 {
 			require.Equal(t, "c", whose(t, connect(t, p.at)))
@@ -87,7 +88,7 @@ func TestARefusalLeadsToTheNextBackend(t *testing.T) {
 }
 
 func TestRetriesAreBounded(t *testing.T) {
-	eachEngine(t, func(t *testing.T, engine string) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
 		c := usual(engine, refusing(t), refusing(t), named(t, "c").addr)
 		c.retries = 1
 		p := serve(t, c)
@@ -98,7 +99,7 @@ func TestRetriesAreBounded(t *testing.T) {
 }
 
 func TestAConnectHasALimit(t *testing.T) {
-	eachEngine(t, func(t *testing.T, engine string) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
 		c := usual(engine, deaf(t), named(t, "b").addr)
 		c.connect = 200 * time.Millisecond
 		p := serve(t, c)
@@ -110,7 +111,7 @@ func TestAConnectHasALimit(t *testing.T) {
 }
 
 func TestAllDown(t *testing.T) {
-	eachEngine(t, func(t *testing.T, engine string) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
 		c := usual(engine, refusing(t), refusing(t))
 		c.check = minCheck
 		p := serve(t, c)
@@ -123,7 +124,7 @@ func TestAllDown(t *testing.T) {
 }
 
 func TestHealthChecksMarkDownAndUp(t *testing.T) {
-	eachEngine(t, func(t *testing.T, engine string) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
 		a, b := named(t, "a"), named(t, "b")
 		c := usual(engine, a.addr, b.addr)
 		c.check, c.retries = minCheck, 0
@@ -148,7 +149,7 @@ func TestAReloadUnderLoadLosesNoConnection(t *testing.T) {
 	if testing.Short() {
 		rounds = 10
 	}
-	eachEngine(t, func(t *testing.T, engine string) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
 		a, b, c := named(t, "a").addr, named(t, "b").addr, named(t, "c").addr
 		file := listFile(t, a, b)
 		conf := usual(engine)
@@ -196,7 +197,7 @@ func TestAReloadUnderLoadLosesNoConnection(t *testing.T) {
 }
 
 func TestABadListKeepsTheOldOne(t *testing.T) {
-	eachEngine(t, func(t *testing.T, engine string) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
 		file := listFile(t, named(t, "a").addr)
 		c := usual(engine)
 		c.servers, c.file = nil, file
@@ -213,7 +214,7 @@ func TestABadListKeepsTheOldOne(t *testing.T) {
 }
 
 func TestALimitOnSessionsPausesAccepting(t *testing.T) {
-	eachEngine(t, func(t *testing.T, engine string) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
 		b := named(t, "a")
 		c := usual(engine, b.addr)
 		c.most = 2
@@ -244,7 +245,7 @@ func TestALimitOnSessionsPausesAccepting(t *testing.T) {
 }
 
 func TestALimitOfABackendIsKept(t *testing.T) {
-	eachEngine(t, func(t *testing.T, engine string) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
 		a, b := named(t, "a"), named(t, "b")
 		p := serve(t, usual(engine, a.addr+" max=1", b.addr+" max=1"))
 		one, two, three := connect(t, p.at), connect(t, p.at), connect(t, p.at)
@@ -257,7 +258,7 @@ func TestALimitOfABackendIsKept(t *testing.T) {
 }
 
 func TestWhoWaitsForRoomWaitsForSomeTimeOnly(t *testing.T) {
-	eachEngine(t, func(t *testing.T, engine string) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
 		c := usual(engine, named(t, "a").addr+" max=1")
 		c.connect = 200 * time.Millisecond
 		p := serve(t, c)
@@ -270,7 +271,7 @@ func TestWhoWaitsForRoomWaitsForSomeTimeOnly(t *testing.T) {
 }
 
 func TestLoopsShareTheBackends(t *testing.T) {
-	eachEngine(t, func(t *testing.T, engine string) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
 		c := usual(engine, named(t, "a").addr, named(t, "b").addr)
 		c.loops = 3
 		p := serve(t, c)
@@ -297,7 +298,7 @@ func heard(t *testing.T) (addr string, all chan string) {
 }
 
 func TestProxyHeaders(t *testing.T) {
-	eachEngine(t, func(t *testing.T, engine string) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
 		path := filepath.Join(t.TempDir(), "s")
 		for _, x := range []struct{ listen, v1, v2 string }{
 			{"127.0.0.1:0", "PROXY TCP4 127.0.0.1 127.0.0.1 %d %d\r\n", "21" + "11" + "000c" + "7f000001" + "7f000001" + "%04x%04x"},
@@ -338,7 +339,7 @@ func TestProxyHeaders(t *testing.T) {
 }
 
 func TestABackendMayBeAUnixSocket(t *testing.T) {
-	eachEngine(t, func(t *testing.T, engine string) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
 		path := filepath.Join(t.TempDir(), "s")
 		ln, err := net.Listen("unix", path)
 		require.NoError(t, err)

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed-2ff0fea0/go-proactor/examples/internal/harness"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
@@ -20,7 +21,7 @@ import (
 
 // eachWay runs a test on both engines, and with all ways of moving bytes.
 func eachWay(t *testing.T, test func(t *testing.T, c config)) {
-	eachEngine(t, func(t *testing.T, engine string) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
 		for relay, name := range []string{"auto", "buffers", "splice"} {
 			t.Run(name, func(t *testing.T) {
 				c := usual(engine)
@@ -78,7 +79,7 @@ func TestStreamsInBothDirectionsAtOnce(t *testing.T) {
 
 // Trickles and streams take turns on one connection.
 func TestADirectionChangesOverAndBack(t *testing.T) {
-	eachEngine(t, func(t *testing.T, engine string) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
 		p := serve(t, usual(engine, startBackend(t, echo).addr))
 		c := connect(t, p.at)
 		small, large := noise(64), noise(2<<20)
@@ -358,7 +359,7 @@ func TestManySlowReadersLeaveRoomForTheOthers(t *testing.T) {
 }
 
 func TestARequestAllocatesNothing(t *testing.T) {
-	eachEngine(t, func(t *testing.T, engine string) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
 		for _, size := range []int{64, 300_000} {
 			t.Run(fmt.Sprint(size), func(t *testing.T) {
 				c := connect(t, serve(t, usual(engine, startBackend(t, echo).addr)).at)
@@ -382,7 +383,7 @@ func TestARequestAllocatesNothing(t *testing.T) {
 }
 
 func TestAnIdleSessionEndsAndABusyOneDoesnt(t *testing.T) {
-	eachEngine(t, func(t *testing.T, engine string) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
 		c := usual(engine, startBackend(t, echo).addr)
 		c.idle = 400 * time.Millisecond
 		p := serve(t, c)

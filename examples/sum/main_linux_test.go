@@ -12,12 +12,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed-2ff0fea0/go-proactor/examples/internal/harness"
 	"github.com/stretchr/testify/require"
 )
 
 func TestFewDescriptorsAreEnough(t *testing.T) {
 	root, want := plant(t)
-	eachEngine(t, func(t *testing.T, engine string) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
 		var out, errs bytes.Buffer
 		c := child(t, 30, "-engine", engine, root)
 		c.Stdout, c.Stderr = &out, &errs
@@ -32,7 +33,7 @@ func TestAnInterruptEndsItAtOnce(t *testing.T) {
 	write(t, tiny, 10)
 	write(t, huge, 0)
 	require.NoError(t, os.Truncate(huge, 1<<40)) // would take minutes
-	eachEngine(t, func(t *testing.T, engine string) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
 		c := child(t, 100, "-engine", engine, root)
 		var errs bytes.Buffer
 		c.Stderr = &errs
@@ -61,7 +62,7 @@ func TestAnOutputThatFailsEndsIt(t *testing.T) {
 	write(t, filepath.Join(root, "a"), 10)
 	write(t, filepath.Join(root, "b"), 0)
 	require.NoError(t, os.Truncate(filepath.Join(root, "b"), 1<<40))
-	eachEngine(t, func(t *testing.T, engine string) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
 		c, err := parse([]string{"-engine", engine, root}, io.Discard)
 		require.NoError(t, err)
 		var errs bytes.Buffer

@@ -10,12 +10,13 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/seed-2ff0fea0/go-proactor/examples/internal/harness"
 	"github.com/stretchr/testify/require"
 )
 
 func TestSumsAreRight(t *testing.T) {
 	root, want := plant(t)
-	eachEngine(t, func(t *testing.T, engine string) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
 		for _, flags := range []string{
 			"-depth=1 -block=4K", "-depth=2 -block=4K", "-depth=128 -block=4K", "-depth=3 -block=1000",
 			"-depth=128", "-depth=1 -block=4K -direct", "-depth=128 -block=4K -direct", "-direct",
@@ -69,7 +70,7 @@ func TestWhatCannotBeReadIsNamedAndTheRestIsSummed(t *testing.T) {
 	write(t, good, 10)
 	require.NoError(t, os.Symlink("nowhere", dangling))
 	require.NoError(t, syscall.Mkfifo(fifo, 0o600))
-	eachEngine(t, func(t *testing.T, engine string) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
 		r := runSum(t, "-engine", engine, dangling, good, fifo)
 		require.Equal(t, 1, r.code)
 		require.Equal(t, expectLine(t, good), r.out)
@@ -83,7 +84,7 @@ func TestAReadErrorIsNamed(t *testing.T) {
 	root := t.TempDir()
 	good := filepath.Join(root, "good")
 	write(t, good, 10)
-	eachEngine(t, func(t *testing.T, engine string) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
 		r := runSum(t, "-engine", engine, memory, good)
 		require.Equal(t, 1, r.code)
 		require.Equal(t, expectLine(t, good), r.out)
@@ -100,7 +101,7 @@ func TestFilesThatCannotBeOpenedAreNamed(t *testing.T) {
 	write(t, secret, 10)
 	require.NoError(t, os.Chmod(secret, 0))
 	require.NoError(t, os.Mkdir(filepath.Join(root, "closed"), 0))
-	eachEngine(t, func(t *testing.T, engine string) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
 		r := runSum(t, "-engine", engine, root)
 		require.Equal(t, result{1, "", "sum: " + root + "/closed: permission denied\nsum: " + secret + ": permission denied\n"}, r)
 	})
@@ -114,7 +115,7 @@ func TestTheEndIsWhereAReadFindsIt(t *testing.T) {
 			continue
 		}
 		want := expectLine(t, path)
-		eachEngine(t, func(t *testing.T, engine string) {
+		harness.EachEngine(t, func(t *testing.T, engine string) {
 			for _, flags := range []string{"-block=512", "-block=64K", "-block=64K -direct"} {
 				r := runSum(t, append(strings.Fields("-engine="+engine+" "+flags), path)...)
 				require.Equal(t, 0, r.code, r.errs)

@@ -4,15 +4,15 @@ import (
 	"bytes"
 	"context"
 	"io"
-	"net"
 	"testing"
 	"time"
 
+	"github.com/seed-2ff0fea0/go-proactor/examples/internal/harness"
 	"github.com/stretchr/testify/require"
 )
 
 func TestTheDemoReports(t *testing.T) {
-	eachEngine(t, func(t *testing.T, engine string) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
 		c, err := parse([]string{"-demo", "-engine", engine}, io.Discard)
 		require.NoError(t, err)
 		require.Equal(t, 3*time.Second, c.lasts)
@@ -31,30 +31,4 @@ func TestTheDemoEndsEarlyWhenAsked(t *testing.T) {
 	ctx, stop := context.WithTimeout(context.Background(), 100*time.Millisecond)
 	defer stop()
 	require.NoError(t, run(ctx, c, io.Discard))
-}
-
-// liar is a server that gets the last byte of each datagram wrong.
-func liar(t *testing.T) net.Addr {
-	c, err := net.ListenPacket("udp", "127.0.0.1:0")
-	require.NoError(t, err)
-	t.Cleanup(func() { c.Close() })
-	go func() {
-		b := make([]byte, 100)
-		for {
-			n, from, err := c.ReadFrom(b)
-			if err != nil {
-				return
-			}
-			b[n-1] ^= 1
-			_, _ = c.WriteTo(b[:n], from)
-		}
-	}()
-	return c.LocalAddr()
-}
-
-func TestTheLoadSeesOneWrongByte(t *testing.T) {
-	r, err := measure(context.Background(), liar(t), time.Minute)
-	require.NoError(t, err)
-	require.Equal(t, clients, r.errors)
-	require.ErrorContains(t, r.verdict(), "64 of 64 clients failed, the first: sent ")
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed-2ff0fea0/go-proactor/examples/internal/harness"
 	"github.com/seed-2ff0fea0/go-proactor/proactor/op"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -62,7 +63,7 @@ func (p *peer) exchange(t *testing.T, n int) { p.receive(t, p.send(t, n)) }
 var sizes = []int{0, 1, 2, 64, 1472, 1473, 9000, 16 << 10, 65507}
 
 func TestEachDatagramComesBack(t *testing.T) {
-	eachEngine(t, func(t *testing.T, engine string) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
 		for _, at := range []string{"127.0.0.1:0", "[::1]:0"} {
 			for _, args := range [][]string{nil, {"-loops", "3"}, {"-gro"}} {
 				s, stop := serve(t, engine, at, args...)
@@ -85,7 +86,7 @@ func TestEachDatagramComesBack(t *testing.T) {
 }
 
 func TestTheLongestOverIPv6(t *testing.T) {
-	eachEngine(t, func(t *testing.T, engine string) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
 		s, _ := serve(t, engine, "[::1]:0")
 		connect(t, s.addr().String()).exchange(t, longest)
 	})
@@ -93,7 +94,7 @@ func TestTheLongestOverIPv6(t *testing.T) {
 
 // A client with one socket for several servers looks at the address.
 func TestTheSourceIsTheServer(t *testing.T) {
-	eachEngine(t, func(t *testing.T, engine string) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
 		for _, at := range []string{"127.0.0.1:0", "[::1]:0"} {
 			a, _ := serve(t, engine, at)
 			b, _ := serve(t, engine, at, "-loops", "2")
@@ -117,7 +118,7 @@ func TestTheSourceIsTheServer(t *testing.T) {
 
 // At a wildcard address the kernel would choose 127.0.0.1 for all of 127.0.0.0/8.
 func TestAnswersLeaveFromWhereTheyWereAsked(t *testing.T) {
-	eachEngine(t, func(t *testing.T, engine string) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
 		for at, hosts := range map[string][]string{
 			"0.0.0.0:0": {"127.0.0.1", "127.0.0.2", "127.3.2.1"},
 			":0":        {"127.0.0.1", "127.0.0.2", "::1"},
@@ -138,7 +139,7 @@ func TestAnswersLeaveFromWhereTheyWereAsked(t *testing.T) {
 }
 
 func TestABurstComesBackInOrder(t *testing.T) {
-	eachEngine(t, func(t *testing.T, engine string) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
 		s, _ := serve(t, engine, "127.0.0.1:0")
 		p := connect(t, s.addr().String())
 		for range 100 {
@@ -160,7 +161,7 @@ func (p *peer) sendJoined(t *testing.T, b []byte, n int) {
 }
 
 func TestWhatTheKernelPutsTogetherComesBackAsItWas(t *testing.T) {
-	eachEngine(t, func(t *testing.T, engine string) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
 		for _, at := range []string{"127.0.0.1:0", ":0"} {
 			for _, cannot := range []int{0, 1} {
 				s, stop := serve(t, engine, at, "-gro")
@@ -182,7 +183,7 @@ func TestWhatTheKernelPutsTogetherComesBackAsItWas(t *testing.T) {
 }
 
 func TestWhatIsTooLongIsDropped(t *testing.T) {
-	eachEngine(t, func(t *testing.T, engine string) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
 		for _, args := range [][]string{nil, {"-gro"}} {
 			s, stop := serve(t, engine, "127.0.0.1:0", append(args, "-size", "100")...)
 			p := connect(t, s.addr().String())
@@ -196,7 +197,7 @@ func TestWhatIsTooLongIsDropped(t *testing.T) {
 }
 
 func TestAClientThatIsGoneHarmsNoOther(t *testing.T) {
-	eachEngine(t, func(t *testing.T, engine string) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
 		s, _ := serve(t, engine, "127.0.0.1:0")
 		other := connect(t, s.addr().String())
 		for range 50 {
@@ -215,7 +216,7 @@ func TestAnAnswerThatCannotBeSentIsCounted(t *testing.T) {
 		t.Skip("needs CAP_NET_RAW: ", err)
 	}
 	defer unix.Close(raw)
-	eachEngine(t, func(t *testing.T, engine string) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
 		s, stop := serve(t, engine, "127.0.0.1:0")
 		header := make([]byte, 8) // source port, destination port, length, no checksum
 		binary.BigEndian.PutUint16(header[2:], uint16(s.addr().Port))
@@ -227,7 +228,7 @@ func TestAnAnswerThatCannotBeSentIsCounted(t *testing.T) {
 }
 
 func TestADatagramAllocatesNothing(t *testing.T) {
-	eachEngine(t, func(t *testing.T, engine string) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
 		for _, at := range []string{"127.0.0.1:0", "0.0.0.0:0", ":0"} {
 			s, _ := serve(t, engine, at)
 			p := connect(t, local(s))

@@ -35,6 +35,8 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+
+	"github.com/seed-2ff0fea0/go-proactor/examples/internal/pingpong"
 )
 
 // config is what the command line says.
@@ -105,7 +107,8 @@ func run(ctx context.Context, c *config, out io.Writer) error {
 	}
 	fmt.Fprintln(out, s)
 	if c.demo {
-		return demo(ctx, s, c.lasts, out)
+		demo := pingpong.Demo{Serve: s.run, Addr: s.addr(), Engine: s.group.Loops()[0].Engine, Load: "clients, datagrams of 64 bytes"}
+		return demo.Show(ctx, c.lasts, out)
 	}
 	err = s.run(ctx)
 	fmt.Fprintln(out, s.total())

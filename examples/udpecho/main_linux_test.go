@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"context"
-	"errors"
 	"io"
 	"net"
 	"os"
@@ -14,43 +13,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/seed-2ff0fea0/go-proactor/proactor"
-	"github.com/seed-2ff0fea0/go-proactor/proactor/op/optest"
+	"github.com/seed-2ff0fea0/go-proactor/examples/internal/harness"
 	"github.com/stretchr/testify/require"
 )
 
-// childVar makes the test binary the program itself.
-const childVar = "UDPECHO_TEST_CHILD"
-
-func TestMain(m *testing.M) {
-	if os.Getenv(childVar) != "" {
-		main()
-		return
-	}
-	optest.Main(m)
-}
-
-// eachEngine runs the test on both engines.
-func eachEngine(t *testing.T, test func(t *testing.T, engine string)) {
-	for _, engine := range []string{"io_uring", "epoll"} {
-		t.Run(engine, func(t *testing.T) {
-			needEngine(t, engine)
-			test(t, engine)
-		})
-	}
-}
-
-// needEngine skips where the system refuses io_uring altogether; with
-// PROACTOR_TEST_RING=must that is a failure.
-func needEngine(t *testing.T, engine string) {
-	loop, err := proactor.New(proactor.WithEngineName(engine))
-	refused := errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.ENOSYS)
-	if refused && os.Getenv("PROACTOR_TEST_RING") != "must" {
-		t.Skip("io_uring is forbidden here: ", err)
-	}
-	require.NoError(t, err)
-	require.NoError(t, loop.Close())
-}
+func TestMain(m *testing.M) { harness.Main(m, main) }
 
 // configOf is the configuration of a command line.
 func configOf(t *testing.T, engine, addr string, args ...string) *config {
@@ -93,7 +60,7 @@ func startChild(t *testing.T, args ...string) *child {
 	require.NoError(t, err)
 	c := &child{cmd: exec.Command(self, args...)}
 	// A binary of the race detector sleeps for a second before it exits.
-	c.cmd.Env = append(os.Environ(), childVar+"=1", "GORACE=atexit_sleep_ms=0")
+	c.cmd.Env = append(os.Environ(), harness.ChildVar+"=1", "GORACE=atexit_sleep_ms=0")
 	c.cmd.Stderr = os.Stderr
 	pipe, err := c.cmd.StdoutPipe()
 	require.NoError(t, err)
@@ -117,7 +84,7 @@ func (c *child) end(t *testing.T) string {
 }
 
 func TestItEndsWhenWhatHasComeIsAnswered(t *testing.T) {
-	eachEngine(t, func(t *testing.T, engine string) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
 		p := startChild(t, "-addr", "127.0.0.1:0", "-engine", engine)
 		c := connect(t, p.addr)
 		c.exchange(t, 10)
@@ -139,7 +106,7 @@ func TestItEndsThoughMoreKeepsComing(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes drainTime")
 	}
-	eachEngine(t, func(t *testing.T, engine string) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
 		s, stop := serve(t, engine, "127.0.0.1:0")
 		p := connect(t, s.addr().String())
 		p.exchange(t, 100)
@@ -168,7 +135,7 @@ func TestItEndsThoughMoreKeepsComing(t *testing.T) {
 }
 
 func TestASignalEndsAnIdleServer(t *testing.T) {
-	eachEngine(t, func(t *testing.T, engine string) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
 		for _, sig := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
 			p := startChild(t, "-addr", "127.0.0.1:0", "-engine", engine, "-loops", "2")
 			require.NoError(t, p.cmd.Process.Signal(sig))
@@ -227,7 +194,7 @@ func TestNetcats(t *testing.T) {
 			continue
 		}
 		require.NoError(t, err)
-		eachEngine(t, func(t *testing.T, engine string) {
+		harness.EachEngine(t, func(t *testing.T, engine string) {
 			for _, at := range []string{"127.0.0.1:0", "[::1]:0"} {
 				host, port, err := net.SplitHostPort(startChild(t, "-addr", at, "-engine", engine).addr)
 				require.NoError(t, err)

@@ -2,14 +2,8 @@
 
 package main
 
-import (
-	"syscall"
-	"time"
-)
+import "syscall"
 
 func setRoom(syscall.RawConn, int) error { return nil }
 
 func waiting(int) int { return 0 }
-
-// cpuTime is unknown here.
-func cpuTime() time.Duration { return 0 }

@@ -1,4 +1,6 @@
-package main
+// Package pingpong is the load of the echo servers' demos: clients that send a message,
+// wait until it is back, and check each byte.
+package pingpong
 
 import (
 	"bytes"
@@ -13,30 +15,38 @@ import (
 	"time"
 )
 
-// The demo's load: each client sends a message and waits until it is back.
 const (
 	clients     = 64
 	messageSize = 64
 	patience    = 5 * time.Second // how long a client waits for an answer
 )
 
-// client is one socket of the load, of package net, connected to the server: it receives
-// from there alone.
+// Demo shows a server.
+type Demo struct {
+	Serve  func(context.Context) error // runs it until the context ends
+	Addr   net.Addr                    // of a stream or of datagrams
+	Engine func() (name, why string)
+	Load   string // what the report calls it, behind the number of clients
+}
+
+// client is one of the load, of package net. If it sends datagrams, it is connected to
+// the server, and receives from there alone.
 type client struct {
 	conn      net.Conn
+	datagrams bool
 	random    *rand.ChaCha8
 	out, in   []byte
 	latencies []time.Duration
 	err       error
 }
 
-// demo runs the server and the load side by side, and reports. When ctx ends,
-// the load stops early; the server outlives it in any case.
-func demo(ctx context.Context, s *server, d time.Duration, out io.Writer) error {
+// Show runs the server and the load side by side, for so long, and reports. When ctx
+// ends, the load stops early; the server outlives it in any case.
+func (d Demo) Show(ctx context.Context, lasts time.Duration, out io.Writer) error {
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
 	ended := make(chan error, 1)
-	go func() { ended <- s.run(serving) }()
-	r, err := measure(ctx, s.addr(), d)
+	go func() { ended <- d.Serve(serving) }()
+	r, err := measure(ctx, d.Addr, lasts)
 	stop()
 	if e := <-ended; err == nil {
 		err = e
@@ -44,8 +54,11 @@ func demo(ctx context.Context, s *server, d time.Duration, out io.Writer) error 
 	if err != nil {
 		return err
 	}
-	r.engine, r.why = s.group.Loops()[0].Engine()
+	fmt.Fprintf(out, "%d %s, every byte checked, %.1f s\n", clients, d.Load, r.took.Seconds())
 	r.print(out)
+	name, why := d.Engine()
+	fmt.Fprintf(out, "  engine       %s: %s\n", name, why)
+	fmt.Fprintf(out, "  errors       %d\n", r.errors)
 	return r.verdict()
 }
 
@@ -82,8 +95,9 @@ func dial(addr net.Addr) (*client, error) {
 	for i := range seed {
 		seed[i] = byte(rand.Uint32())
 	}
+	_, datagrams := conn.(net.PacketConn)
 	return &client{
-		conn: conn, random: rand.NewChaCha8(seed),
+		conn: conn, datagrams: datagrams, random: rand.NewChaCha8(seed),
 		out: make([]byte, messageSize), in: make([]byte, messageSize+1),
 	}, nil
 }
@@ -109,7 +123,7 @@ func (c *client) exchange() error {
 	if _, err := c.conn.Write(c.out); err != nil {
 		return err
 	}
-	n, err := c.conn.Read(c.in)
+	n, err := c.receive()
 	if err != nil {
 		return err
 	}
@@ -119,14 +133,20 @@ func (c *client) exchange() error {
 	return nil
 }
 
+func (c *client) receive() (int, error) {
+	if c.datagrams {
+		return c.conn.Read(c.in) // one, whatever its length
+	}
+	return io.ReadFull(c.conn, c.in[:messageSize])
+}
+
 // report is what the load saw.
 type report struct {
-	engine, why string
-	requests    int
-	took, cpu   time.Duration
-	p50, p99    time.Duration
-	errors      int
-	first       error
+	requests  int
+	took, cpu time.Duration
+	p50, p99  time.Duration
+	errors    int
+	first     error
 }
 
 func newReport(all []*client, took, cpu time.Duration) *report {
@@ -148,14 +168,11 @@ func newReport(all []*client, took, cpu time.Duration) *report {
 
 func (r *report) print(out io.Writer) {
 	n := max(r.requests, 1)
-	fmt.Fprintf(out, "%d clients, datagrams of %d bytes, every byte checked, %.1f s\n", clients, messageSize, r.took.Seconds())
 	fmt.Fprintf(out, "  requests/s   %.0f\n", float64(r.requests)/r.took.Seconds())
 	fmt.Fprintf(out, "  latency      p50 %v, p99 %v\n", r.p50.Round(time.Microsecond), r.p99.Round(time.Microsecond))
 	if r.cpu > 0 {
 		fmt.Fprintf(out, "  CPU/request  %v, the load's own included\n", (r.cpu / time.Duration(n)).Round(10*time.Nanosecond))
 	}
-	fmt.Fprintf(out, "  engine       %s: %s\n", r.engine, r.why)
-	fmt.Fprintf(out, "  errors       %d\n", r.errors)
 }
 
 // verdict is nil if all went well.
