@@ -39,6 +39,7 @@ type session struct {
 	ready     bool // found is there
 	fresh     bool // nothing has been asked yet
 	unwelcome bool // there are too many
+	guest     bool // counted among them
 	last      bool // no more requests are answered: what comes is dropped
 	lingering bool // the client is told the end, its own is awaited
 	ended     bool // recv has ended
@@ -268,6 +269,7 @@ func (s *session) settle() {
 		// take the answer from the client (RFC 9112, section 9.6): so it is read and
 		// dropped until the client closes, for a while.
 		s.lingering, s.since = true, s.worker.now
+		s.worker.leave(s)
 		if _, err := s.conn.CloseWrite(nil); err != nil {
 			s.close()
 		}
@@ -338,7 +340,7 @@ func (s *session) expire() {
 			s.abort()
 		}
 	case s.lingering:
-		if age > int64(c.linger) {
+		if age > int64(c.linger) || s.worker.draining && age > int64(c.drain)/2 {
 			s.close()
 		}
 	case s.skip > 0:

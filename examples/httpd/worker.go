@@ -20,6 +20,7 @@ type worker struct {
 	files    files
 	log      accessLog
 	sessions []*session
+	guests   int // of the sessions those that count for -conns
 	draining bool
 
 	spare    *proactor.File // given up for a connection that is refused, when descriptors run out
@@ -58,8 +59,10 @@ func newWorker(s *server, l *proactor.Loop) (*worker, error) {
 // tick is how often the worker looks at the clock: often enough for the shortest time-out.
 func tick(c *config) time.Duration {
 	d := min(c.header/8, c.idle/8, c.send/8, c.linger/8, 500*time.Millisecond)
-	if c.revalidate > 0 {
-		d = min(d, c.revalidate)
+	for _, t := range []time.Duration{c.revalidate, c.drain / 8} {
+		if t > 0 {
+			d = min(d, t)
+		}
 	}
 	return max(d, 10*time.Millisecond)
 }
@@ -103,14 +106,15 @@ func (w *worker) accepted(c *proactor.Conn, err error) {
 		return
 	}
 	s := newSession(w, c)
-	s.unwelcome = w.spare == nil && !w.opening || len(w.sessions) >= w.config.conns
+	s.unwelcome = w.spare == nil && !w.opening || w.guests >= w.config.conns
 	s.start()
 }
 
-// refused is told when accepting fails. If descriptors have run out, one is spared: with
-// that the loop accepts the connection, and it can be told why it is closed.
+// refused is told when accepting fails. If descriptors have run out, those who have their
+// last answer must go. If there are none, one descriptor is spared: with that the loop
+// accepts the connection, and it can be told why it is closed.
 func (w *worker) refused(err error) {
-	if errors.Is(err, proactor.ErrClosed) {
+	if errors.Is(err, proactor.ErrClosed) || w.dismiss() {
 		return
 	}
 	w.server.complain(err)
@@ -135,12 +139,36 @@ func (w *worker) reserve() {
 	}
 }
 
+// dismiss closes the connections that linger, if there are any.
+func (w *worker) dismiss() (any bool) {
+	for i := len(w.sessions) - 1; i >= 0; i-- { // as in tick
+		if s := w.sessions[i]; s.lingering && !s.closed {
+			any = true
+			s.close()
+		}
+	}
+	return any
+}
+
 func (w *worker) add(s *session) {
+	if !s.unwelcome {
+		s.guest = true
+		w.guests++
+	}
 	s.index = len(w.sessions)
 	w.sessions = append(w.sessions, s)
 }
 
+// leave gives a session's place to others.
+func (w *worker) leave(s *session) {
+	if s.guest {
+		s.guest = false
+		w.guests--
+	}
+}
+
 func (w *worker) remove(s *session) {
+	w.leave(s)
 	last := len(w.sessions) - 1
 	w.sessions[s.index] = w.sessions[last]
 	w.sessions[s.index].index = s.index
