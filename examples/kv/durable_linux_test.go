@@ -137,7 +137,7 @@ func TestClientsThatComeBackShareAWrite(t *testing.T) {
 		set("a")
 		first := uint64(0)
 		s.on(t, func() {
-			s.log.took = time.Hour // the disk is slow: there is time to wait
+			s.log.took, s.log.pauseMax = time.Hour, time.Hour // the disk is slow: there is time to wait
 			s.log.held = false
 			first = s.log.batch
 			s.log.start()
@@ -154,5 +154,28 @@ func TestClientsThatComeBackShareAWrite(t *testing.T) {
 		last := uint64(0)
 		s.on(t, func() { last = s.log.batch })
 		require.Equal(t, first+2, last, "one write for those who came back and who came late")
+	})
+}
+
+// One who doesn't come back, or a disk that once stood still, costs the others a moment only.
+func TestWhoStaysAwayIsNotWaitedForLong(t *testing.T) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
+		s := serve(t, engine, "-file", t.TempDir()+"/log")
+		a, b := connect(t, s.at), connect(t, s.at)
+		s.on(t, func() { s.log.held = true })
+		for _, c := range []*client{a, b} {
+			c.add("SET", "k", "v")
+			require.NoError(t, c.flush())
+		}
+		s.until(t, "both wait", func() bool { return len(s.waiting) == 2 })
+		s.on(t, func() {
+			s.log.held, s.log.took = false, time.Hour
+			s.log.start()
+		})
+		for _, c := range []*client{a, b} {
+			_, err := c.reply()
+			require.NoError(t, err)
+		}
+		require.Equal(t, "OK", a.must(t, "SET", "k", "w"), "b stays away")
 	})
 }

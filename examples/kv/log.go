@@ -67,6 +67,7 @@ type appendLog struct {
 	took     time.Duration // what one takes, about
 	expect   int           // so many clients may come to wait for the next
 	patient  bool          // it is being waited for them
+	pauseMax time.Duration
 	pause    proactor.Op
 	pauseEnd proactor.Ticket
 	retry    proactor.Op
@@ -99,6 +100,7 @@ const (
 	fillBatch   = 128 << 10
 	retryAfter  = 100 * time.Millisecond
 	pauseMin    = 50 * time.Microsecond // shorter ones gain nothing
+	pauseMax    = 5 * time.Millisecond  // a disk that stalled once is no reason to wait long
 	gatherLimit = 64 << 20              // then requests wait
 	keepMax     = 4 << 20               // larger buffers are not kept
 )
@@ -261,15 +263,15 @@ func (l *appendLog) written(o *proactor.Op) {
 // bePatient has the next write wait for those who have just been answered: they will
 // soon be back, and it should take them along with those who came during this one, not
 // leave one half of the clients to each of two. Clients is how many they all are; some
-// may have gone. It waits for half of what a write takes at most, for one client
-// not at all.
+// may have gone. It waits for half of what a write takes at most, but no longer than
+// pauseMax, and for one client not at all.
 func (l *appendLog) bePatient(clients int) {
 	l.expect = clients - clients/8
 	if l.policy != always || l.took/2 < pauseMin || l.expect < 2 || l.pause.InFlight() {
 		return
 	}
 	var err error
-	l.pauseEnd, err = l.loop.Submit(l.pause.Timeout(l.took / 2))
+	l.pauseEnd, err = l.loop.Submit(l.pause.Timeout(min(l.took/2, l.pauseMax)))
 	l.patient = err == nil
 }
 

@@ -17,7 +17,7 @@ func openLog(loop *proactor.Loop, c *config, d *data, errs io.Writer) (*appendLo
 	if err != nil {
 		return nil, err
 	}
-	l := &appendLog{loop: loop, data: d, path: c.file, policy: c.fsync, plain: f, batch: 1, compactAt: c.compact, gatherMax: gatherLimit}
+	l := &appendLog{loop: loop, data: d, path: c.file, policy: c.fsync, plain: f, batch: 1, compactAt: c.compact, gatherMax: gatherLimit, pauseMax: pauseMax}
 	if err = l.load(c.repair, errs); err == nil {
 		err = l.adopt(f)
 	}

@@ -277,7 +277,9 @@ func followed(f io.ReaderAt, off int64, head []byte, size int64) (bool, error) {
 		at = off + batchHead + length
 	}
 	in := bufio.NewReaderSize(io.NewSectionReader(f, at, size-at), 1<<16)
-	for summed := int64(0); ; at++ {
+	const looks = 100_000 // a fraction of a second
+	room := make([]byte, 1<<16)
+	for looked, summed := 0, int64(0); ; at++ {
 		head, err := in.Peek(batchHead)
 		if endOfFile(err) {
 			return false, nil
@@ -287,12 +289,13 @@ func followed(f io.ReaderAt, off int64, head []byte, size int64) (bool, error) {
 		}
 		if length, ok := lengthIn(head); ok && length <= size-at-batchHead {
 			// The batches of a log are no longer than it. More are heads in a value, and
-			// to sum up all that is behind each could take days.
-			if summed += length; summed > size {
+			// to sum up all that is behind each could take days. Each costs a read, too.
+			summed += batchHead + length
+			if looked++; summed > size || looked > looks {
 				return true, nil
 			}
 			sum := crc32.New(castagnoli)
-			if _, err := io.Copy(sum, io.NewSectionReader(f, at+batchHead, length)); err != nil {
+			if _, err := io.CopyBuffer(sum, io.NewSectionReader(f, at+batchHead, length), room); err != nil {
 				return false, err
 			}
 			if sum.Sum32() == sumIn(head) {
