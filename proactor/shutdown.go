@@ -31,25 +31,26 @@ var cutTime = time.Second
 // off. Then it closes the loops, so that Run returns, and reports. The loops must
 // be running, and not in a callback that blocks: one that is still in it a second
 // after the context has ended is left behind, with the error that says so. Handles
-// that are no stream sockets are closed with the loops.
+// that are no stream sockets are closed with the loops. Run may return before Shutdown
+// has reported: a main waits for both.
 func (g *Group) Shutdown(ctx context.Context) (Report, error) {
 	stopped, err := g.stopListening()
 	select {
 	case <-stopped:
 	case <-ctx.Done():
 	}
+	grace, cancel := withGrace(ctx)
+	defer cancel()
 	reports := make([]Report, len(g.loops))
 	var wg sync.WaitGroup
 	for i, l := range g.loops {
-		wg.Go(func() { reports[i] = l.endConnections(ctx) })
+		wg.Go(func() { reports[i] = l.endConnections(ctx, grace) })
 	}
 	wg.Wait()
 	var all Report
 	for _, r := range reports {
 		all.add(r)
 	}
-	grace, cancel := withGrace(ctx)
-	defer cancel()
 	for _, l := range g.loops {
 		l.seal()
 	}
@@ -82,8 +83,9 @@ type ending struct {
 	closed map[*op.Handle]bool // what is counted as closed, and may still be flushing
 }
 
-// endConnections closes a loop's connections as they become idle.
-func (l *Loop) endConnections(ctx context.Context) Report {
+// endConnections closes a loop's connections as they become idle, and cuts off the
+// others when ctx ends, until grace does.
+func (l *Loop) endConnections(ctx, grace context.Context) Report {
 	e := &ending{loop: l, closed: map[*op.Handle]bool{}}
 	tick := time.NewTicker(shutdownEvery)
 	defer tick.Stop()
@@ -93,8 +95,6 @@ func (l *Loop) endConnections(ctx context.Context) Report {
 			continue
 		case <-ctx.Done():
 		}
-		grace, cancel := withGrace(ctx)
-		defer cancel()
 		e.step(grace, e.cutOff)
 		break
 	}
