@@ -115,17 +115,19 @@
 //
 // # Map
 //
-//   - Loops: [New] makes a [Loop], with each [Option]; [NewGroup] several, a [Group] with
+//   - Loops: [New] makes a [Loop], with each [Option]; [Loop.Run], or [Loop.RunOnce] for a
+//     program that has a loop of its own; [NewGroup] makes several, a [Group] with
 //     [GroupOptions], the [Report] of its end, and the [Panic] of a callback.
-//   - Streams: [Loop.Listen], [Listener], [ListenConfig]; [Loop.Dial], [Dialer]; [Conn],
-//     [Cred]; [Pipe] makes a [Relay] of two.
+//   - Streams: [Loop.Listen], [Listener], [ListenConfig]; [Loop.Dial], [Dialer]; [Conn]
+//     with [Conn.SendFile] and [Conn.Busy], [Cred]; [Pipe] makes a [Relay] of two.
 //   - Datagrams: [Loop.ListenPacket], [Loop.DialPacket], [PacketConn], [ControlKind].
 //   - Files: [Loop.OpenFile], [File], [ToTheEnd]; by name [Loop.Stat], [Loop.Rename],
 //     [Loop.ReadDir], [Loop.Getxattr] and so on, [FileInfo] with its [Statx]; for O_DIRECT
 //     [Loop.Memory] and [AlignRange].
 //   - Time: [Loop.After], [Loop.At], [Timer]; [Loop.Every], [Ticker].
 //   - The system: [Loop.Signals], [SignalWatch]; [Loop.WaitProcess]; [Loop.NewEvent], [Event].
-//   - Goroutines: [Loop.Post] and [Loop.PostTo] to a loop, [Loop.Go] away from it.
+//   - Goroutines: [Loop.Post] and [Loop.PostTo] to a loop, [Loop.Go] away from it, [Conn.Move]
+//     from one to another; code that blocks: package proactor/blocking.
 //   - What is there already: [Loop.AdoptConn], [Loop.AdoptFile] and so on, for packages net
 //     and os; [Loop.NewConn], [Loop.NewFile] and so on, and [Loop.Register], for descriptors.
 //   - Operations of one's own: [Op] with its [Code] and [Target], [Loop.Submit], [Ticket],

@@ -5,7 +5,7 @@ import "github.com/seed-2ff0fea0/go-proactor/proactor/op"
 // The vocabulary of package op that callers use.
 type (
 	// Op is one operation, owned by its caller. Its verbs, and the methods of the other
-	// types here, are in the documentation of package op: go doc ./proactor/op Op.Recv.
+	// types here, are in the documentation of package op: go doc github.com/seed-2ff0fea0/go-proactor/proactor/op Op.Recv.
 	Op = op.Op
 	// Handle is a descriptor that a loop looks after, by Register.
 	Handle = op.Handle

@@ -207,7 +207,7 @@ func TestErrorsNameTheFile(t *testing.T) {
 		},
 		"no arms":             func(t *testing.T, file string) { edit(t, file, func(r *result) { r.Arms = nil }) },
 		"an arm has no round": func(t *testing.T, file string) { edit(t, file, func(r *result) { delete(r.Rounds, "net") }) },
-		"no requests":         func(t *testing.T, file string) { edit(t, file, func(r *result) { r.Rounds["net"][1].Requests = 0 }) },
+		"no time":             func(t *testing.T, file string) { edit(t, file, func(r *result) { r.Rounds["net"][1].Elapsed = 0 }) },
 		"two of one scenario": func(t *testing.T, file string) { edit(t, file, func(r *result) { r.Scenario = "cached-1" }) },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -223,6 +223,24 @@ func TestErrorsNameTheFile(t *testing.T) {
 				t.Errorf("a page was written: %v", err)
 			}
 		})
+	}
+}
+
+func TestAScenarioThatStoodStillIsLeftOut(t *testing.T) {
+	dir := fixture(t)
+	all, err := readResults(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	edit(t, filepath.Join(dir, "small.json"), func(r *result) { r.Rounds["net"][1].Requests = 0 })
+	rs, err := readResults(dir)
+	if err != nil || len(rs) != len(all)-1 {
+		t.Fatalf("%d of %d scenarios, %v", len(rs), len(all), err)
+	}
+	for _, r := range rs {
+		if r.Scenario == "small" {
+			t.Error("it is there")
+		}
 	}
 }
 

@@ -74,10 +74,12 @@ func (r *result) base() string {
 var (
 	errNoFiles  = errors.New("no JSON files")
 	errNoRounds = errors.New("no rounds")
+	errStill    = errors.New("a round without requests") // a disk can stand still
 )
 
 // readResults reads a directory's JSON files and sorts the scenarios by family, kind and
-// size. The errors of a file name it; errNoFiles and errNoRounds are wrapped.
+// size. It says which it leaves out because nothing moved in one of their rounds. The
+// errors of a file name it; errNoFiles and errNoRounds are wrapped.
 func readResults(dir string) ([]*result, error) {
 	names, err := filepath.Glob(filepath.Join(dir, "*.json"))
 	if err != nil {
@@ -90,6 +92,10 @@ func readResults(dir string) ([]*result, error) {
 	var rs []*result
 	for _, name := range names {
 		r, err := readResult(name)
+		if errors.Is(err, errStill) {
+			fmt.Fprintln(os.Stderr, "report: left out:", err)
+			continue
+		}
 		if err != nil {
 			return nil, fmt.Errorf("read %s: %w", name, err)
 		}
@@ -98,6 +104,9 @@ func readResults(dir string) ([]*result, error) {
 		}
 		files[r.Scenario] = name
 		rs = append(rs, r)
+	}
+	if len(rs) == 0 {
+		return nil, fmt.Errorf("read %s: %w", dir, errNoRounds)
 	}
 	slices.SortFunc(rs, byKind)
 	return slices.Concat(families(rs)...), nil
@@ -128,8 +137,11 @@ func (r *result) check() error {
 			return fmt.Errorf("scenario %q, arm %q: %w", r.Scenario, a, errNoRounds)
 		}
 		for i, f := range r.Rounds[a] {
-			if f.Requests <= 0 || f.Elapsed <= 0 {
+			if f.Requests < 0 || f.Elapsed <= 0 {
 				return fmt.Errorf("scenario %q, arm %q, round %d: %d requests in %v", r.Scenario, a, i+1, f.Requests, f.Elapsed)
+			}
+			if f.Requests == 0 {
+				return fmt.Errorf("scenario %q, arm %q, round %d: %w", r.Scenario, a, i+1, errStill)
 			}
 		}
 	}

@@ -70,8 +70,9 @@ func (n *Net) Close() error {
 	return errors.Join(err, n.err)
 }
 
-// Wait submits a prepared operation and waits for its end: the result is that of
-// Op.Result. When the context ends first, the operation is cancelled, and Wait returns
+// Wait submits a prepared operation, on handles of n's loop (a *proactor.Conn or File;
+// those of this package have methods instead), and waits for its end: the result is that
+// of Op.Result. When the context ends first, the operation is cancelled, and Wait returns
 // once the kernel has let go of its memory: with the context's cause, or with the
 // operation's own result if it was quicker. What has moved until then is counted.
 //

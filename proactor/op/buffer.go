@@ -7,7 +7,8 @@ import (
 
 // Buffer holds received data. It was chosen from the loop's pool at completion,
 // and belongs to the callback that it came to: to keep, to Release, or to hand to
-// a send, which releases it. Its memory outlives the loop.
+// a send, which releases it. Its memory outlives the loop. Lend, Unlend, Sent, Next,
+// Memory, and what begins with Fill, are the engines'.
 type Buffer struct {
 	data []byte // all of its memory
 	off  int
