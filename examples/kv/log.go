@@ -40,9 +40,9 @@ const (
 //	O_DIRECT and RWF_DSYNC over zeros               137 to 149
 //
 // RWF_DSYNC is one operation instead of two, one behind the other. O_DIRECT gains
-// a little more there, but in the server, with 50 clients on the same processor,
-// nothing on epoll and a quarter less requests on io_uring, whose worker then isn't
-// the one that has to flush; it isn't used.
+// a little more there, but in the server, tried once with 50 clients on the same
+// processor, nothing on epoll, and on io_uring there were fewer requests, not more; it
+// isn't used.
 type appendLog struct {
 	loop   *proactor.Loop
 	server *server
