@@ -39,7 +39,7 @@ type session struct {
 	ready     bool // found is there
 	fresh     bool // nothing has been asked yet
 	unwelcome bool // there are too many
-	guest     bool // counted among them
+	guest     bool // holds one of the places of -conns
 	last      bool // no more requests are answered: what comes is dropped
 	lingering bool // the client is told the end, its own is awaited
 	ended     bool // recv has ended
