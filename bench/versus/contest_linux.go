@@ -211,9 +211,10 @@ func (c contest) put(pid int, at place, ended chan error, t time.Duration) (f fi
 	if _, err := c.load(at, t/4); err != nil { // warm
 		return f, err
 	}
-	begun, before := time.Now(), lab.TreeCPUTime(pid)
+	begun, before, busy := time.Now(), lab.TreeCPUTime(pid), lab.BusyTime(lab.LoadCore)
 	f.work, err = c.load(at, t)
 	f.CPU, f.Elapsed = lab.TreeCPUTime(pid)-before, time.Since(begun)
+	f.LoadBusy = (lab.BusyTime(lab.LoadCore) - busy).Seconds() / f.Elapsed.Seconds()
 	f.Memory = lab.Resident(pid)
 	if err == nil && f.Units == 0 {
 		err = errors.New("the load has done nothing")

@@ -17,14 +17,16 @@ import (
 // figures are one measurement.
 type figures struct {
 	work
-	Elapsed time.Duration
-	CPU     time.Duration // of the server's processes, user and system
-	Memory  int64         // resident bytes of the process that was started
+	Elapsed  time.Duration
+	CPU      time.Duration // of the server's processes, user and system
+	LoadBusy float64       // of the load's core, 0 to 1; near 1 requests/s are the load's limit
+	Memory   int64         // resident bytes of the process that was started
 }
 
 func (f figures) cpuPerUnit() float64 { return f.CPU.Seconds() * 1e6 / f.Units }
 func (f figures) perSecond() float64  { return f.Units / f.Elapsed.Seconds() }
 func (f figures) p99() float64        { return f.P99.Seconds() * 1e6 }
+func (f figures) loadBusy() float64   { return f.LoadBusy * 100 }
 
 // result is what -out writes.
 type result struct {
@@ -52,14 +54,14 @@ func (r *result) print(to io.Writer) {
 	}
 	base := r.Servers[0]
 	w := tabwriter.NewWriter(to, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintf(w, "\tCPU us/%s\tmin\tmax\tx %s\t%ss/s\tx %s\tp99 us\tRSS MiB\t\n", r.Unit, base, r.Unit, base)
+	fmt.Fprintf(w, "\tCPU us/%s\tmin\tmax\tx %s\t%ss/s\tx %s\tload's core %%\tp99 us\tRSS MiB\t\n", r.Unit, base, r.Unit, base)
 	cpu, rate := median(r.Rounds[base], figures.cpuPerUnit), median(r.Rounds[base], figures.perSecond)
 	for _, s := range r.Servers {
 		fs := r.Rounds[s]
 		all := sorted(fs, figures.cpuPerUnit)
 		c, p := median(fs, figures.cpuPerUnit), median(fs, figures.perSecond)
-		fmt.Fprintf(w, "%s\t%.2f\t%.2f\t%.2f\t%.2f\t%.0f\t%.2f\t%.0f\t%.1f\t\n", s, c, all[0], all[len(all)-1], c/cpu, p, p/rate,
-			median(fs, figures.p99), float64(fs[len(fs)-1].Memory)/(1<<20))
+		fmt.Fprintf(w, "%s\t%.2f\t%.2f\t%.2f\t%.2f\t%.0f\t%.2f\t%.0f\t%.0f\t%.1f\t\n", s, c, all[0], all[len(all)-1], c/cpu, p, p/rate,
+			median(fs, figures.loadBusy), median(fs, figures.p99), float64(fs[len(fs)-1].Memory)/(1<<20))
 	}
 	_ = w.Flush()
 	fmt.Fprintln(to)

@@ -204,3 +204,25 @@ func TreeCPUTime(pid int) time.Duration {
 	}
 	return sum
 }
+
+// BusyTime is how long a core hasn't been idle since the machine started, in steps of a
+// tick (man 5 proc_stat, /proc/stat).
+func BusyTime(core int) time.Duration {
+	const ticks = 100 // USER_HZ
+	b, _ := os.ReadFile("/proc/stat")
+	name := fmt.Sprint("cpu", core)
+	for line := range strings.Lines(string(b)) {
+		fields := strings.Fields(line)
+		if len(fields) < 9 || fields[0] != name {
+			continue
+		}
+		sum := 0
+		for i, field := range fields[1:9] { // user, nice, system, idle, iowait, irq, softirq, steal
+			if n, err := strconv.Atoi(field); err == nil && i != 3 && i != 4 {
+				sum += n
+			}
+		}
+		return time.Duration(sum) * time.Second / ticks
+	}
+	return 0
+}
