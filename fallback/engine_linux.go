@@ -36,7 +36,10 @@ type Engine struct {
 // timespec is struct __kernel_timespec: 64 bits everywhere.
 type timespec struct{ sec, nsec int64 }
 
-var _ op.Engine = (*Engine)(nil)
+var (
+	_ op.Engine    = (*Engine)(nil)
+	_ op.Delegator = (*Engine)(nil)
+)
 
 // wakeIndex is the waker's place among the events.
 const wakeIndex = -1
@@ -221,6 +224,10 @@ func (e *Engine) Cancel(o *op.Op) {
 		e.finish(o, -int32(unix.ECANCELED))
 	}
 }
+
+// Delegated reports whether, since it was last asked, the workers have been given a
+// system call that is the only thing they have to do.
+func (e *Engine) Delegated() bool { return e.workers.Alone() }
 
 // Soon returns false: files are the workers'.
 func (e *Engine) Soon() bool { return false }

@@ -45,8 +45,9 @@ type Loop struct {
 	now        int64 // of this turn, on op.Now's clock
 	yielded    int64 // when the scheduler last had its turn
 	yieldEvery int64
-	alone      bool // nobody else wanted the P then
-	woke       bool // a callback has woken goroutines: YieldSoon
+	alone      bool         // nobody else wanted the P then
+	woke       bool         // a callback has woken goroutines: YieldSoon
+	delegator  op.Delegator // the engine, if its workers have no other processor
 	timers     deadlines
 	loose      op.List // under way, without a handle
 	due        dueQueue

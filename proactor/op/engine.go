@@ -67,6 +67,14 @@ type PeerWaker interface {
 	FlushPeers(last bool)
 }
 
+// Delegator is what an Engine may be besides: one that has goroutines execute some of
+// its operations. The method is called as Engine's are.
+type Delegator interface {
+	// Delegated reports whether, since it was last asked, a system call has been given
+	// to them that is the only thing they have to do.
+	Delegated() bool
+}
+
 // Completion is the end of an attempt, or with More one of the results that a
 // multishot attempt has before its end.
 type Completion struct {

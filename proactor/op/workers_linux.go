@@ -14,6 +14,7 @@ type Workers struct {
 	max   int
 	wake  func()       // tells the loop that an operation is finished
 	ready atomic.Int32 // how many are finished, to look without the lock
+	alone bool         // the last job that Start got, a system call, is the only one: Alone
 
 	mu       sync.Mutex
 	work     sync.Cond
@@ -40,6 +41,7 @@ func NewWorkers(n int, wake func()) *Workers {
 func (w *Workers) Start(o *Op) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.alone = w.queued == 0 && w.idle == w.alive && o.req.Code != Work
 	o.req.Slot = w.first + uint32(len(w.jobs))
 	w.jobs = append(w.jobs, o)
 	w.queued++
@@ -53,6 +55,15 @@ func (w *Workers) Start(o *Op) {
 	case w.idle > 0:
 		w.work.Signal()
 	}
+}
+
+// Alone reports whether, since it was last asked, a system call has been given to the
+// workers that is the only thing they have to do. It is for the goroutine that calls
+// Start.
+func (w *Workers) Alone() bool {
+	a := w.alone
+	w.alone = false
+	return a
 }
 
 // Cancel takes o back if no worker has begun it: it is then finished, with
