@@ -22,6 +22,7 @@ type Workers struct {
 	head     int    // the jobs before it are taken
 	first    uint32 // the number of jobs[0]
 	queued   int    // jobs that are not nil
+	left     int    // jobs that aren't finished, those that a worker has included
 	alive    int
 	idle     int
 	finished []Completion
@@ -41,7 +42,8 @@ func NewWorkers(n int, wake func()) *Workers {
 func (w *Workers) Start(o *Op) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.alone = w.queued == 0 && w.idle == w.alive && o.req.Code != Work
+	w.left++
+	w.alone = w.left == 1 && o.req.Code != Work
 	o.req.Slot = w.first + uint32(len(w.jobs))
 	w.jobs = append(w.jobs, o)
 	w.queued++
@@ -83,6 +85,7 @@ func (w *Workers) Cancel(o *Op) {
 
 func (w *Workers) finish(o *Op, ret int32) {
 	w.mu.Lock()
+	w.left--
 	w.finished = append(w.finished, Completion{Op: o, Ret: ret})
 	w.ready.Add(1)
 	first := len(w.finished) == 1
