@@ -12,8 +12,8 @@ import (
 )
 
 // Where a worker has no other processor than the loop's, it begins in the turn that its
-// system call was given to it; for what may compute for long the loop doesn't step aside,
-// and not where there are more processors.
+// system call was given to it. The loop doesn't step aside for what may compute for long,
+// beside neighbours that do, and where there are more processors (no delegator).
 func TestAWorkerBeginsAtOnceOnOneProcessor(t *testing.T) {
 	l, err := New(WithEngineName("epoll"))
 	require.NoError(t, err)
@@ -56,4 +56,6 @@ func TestAWorkerBeginsAtOnceOnOneProcessor(t *testing.T) {
 		require.EqualValues(t, 1, yields(write))
 		require.Zero(t, yields(work))
 	}
+	l.crowded = true
+	require.Zero(t, yields(write))
 }

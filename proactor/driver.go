@@ -26,11 +26,7 @@ import (
 // shares the P; so the driver yields by the clock. In a goroutine locked to its
 // thread a yield is a hand-over between threads, 20 us: not more often than needed.
 // Where the engine has nothing to do with threads the lock is let go of for the
-// yield, which then costs 0.3 us if there is one P only, and is made more often. With
-// more of them a yield wakes a thread that looks for work, on another processor perhaps,
-// and neighbours have other Ps: on two processors ten yields in a millisecond cost 2.5 %
-// of a server's requests, for a goroutine that sleeps 1 ms beside the loop to wake 0.053
-// instead of 0.057 ms late on average (bench/results/2026-11-28/places.txt).
+// yield, which then costs 0.3 us.
 const (
 	yieldEvery    = int64(time.Millisecond)
 	yieldUnlocked = int64(100 * time.Microsecond)
@@ -90,10 +86,10 @@ func (l *Loop) enter() error {
 		l.parked = e.Parked()
 	}
 	l.yielded, l.yieldEvery = op.Now(), yieldEvery
-	if !l.engine.Bound() && runtime.GOMAXPROCS(0) == 1 {
+	if !l.engine.Bound() {
 		l.yieldEvery = yieldUnlocked
 	}
-	if runtime.NumCPU() == 1 {
+	if runtime.NumCPU() == 1 || runtime.GOMAXPROCS(0) == 1 {
 		l.delegator, _ = l.engine.(op.Delegator)
 	}
 	return nil
@@ -268,7 +264,7 @@ func (l *Loop) yield() {
 		l.owner.Store(threadID())
 	}
 	l.now = op.Now()
-	l.yielded, l.alone = l.now, l.now-before < aYield
+	l.yielded, l.alone, l.crowded = l.now, l.now-before < aYield, l.now-before > longYield
 }
 
 // letBegin lets a worker begin with a system call that was given to it when no other had
@@ -276,10 +272,12 @@ func (l *Loop) yield() {
 // after it. With some at work it doesn't stand still, and to step aside for each of many
 // reads costs a quarter of them. One read with O_DIRECT after the other then takes 35 us
 // instead of 150, and half of the CPU; a server with an append-only log takes 1.2 times
-// the requests with a GOMAXPROCS of 1, 1.05 times with 2, and no more with 3
-// (bench/results/2026-11-28/places.txt).
+// the requests with a GOMAXPROCS of 1 (bench/results/2026-11-28/places.txt).
+//
+// Beside a goroutine that computes, the loop would have its next turn when that has had
+// its own, 10 ms and more: not in such company.
 func (l *Loop) letBegin() {
-	if l.delegator != nil && l.delegator.Delegated() {
+	if l.delegator != nil && l.delegator.Delegated() && !l.crowded {
 		l.yield()
 	}
 }
@@ -293,6 +291,9 @@ func (l *Loop) flushPeers(last bool) {
 
 // aYield is longer than a yield takes if no other goroutine had work to do.
 const aYield = int64(100 * time.Microsecond)
+
+// longYield is longer than a yield takes for a worker to begin with a system call.
+const longYield = int64(time.Millisecond)
 
 // abandon ends everything without running a callback: one has panicked, or the
 // engine has failed.

@@ -80,8 +80,8 @@ func WithEntries(n int) Option { return func(o *options) { o.entries = max(n, 1)
 // On the engine epoll files are read and written by workers, which need a place
 // (GOMAXPROCS) beside the loop's; one more that is free spares both that Go takes
 // theirs away during a system call. On one processor GOMAXPROCS=3 brought a server
-// with an append-only log 1.2 times the requests of GOMAXPROCS=1 (examples/kv sets it
-// so).
+// with an append-only log 1.14 times the requests of GOMAXPROCS=1 (examples/kv sets
+// it so).
 func WithWorkers(n int) Option { return func(o *options) { o.workers = max(n, 1) } }
 
 // WithMaxPosts sets how many posted functions may wait; the default is 65536.

@@ -10,7 +10,7 @@ type Stats struct {
 	Continued uint64 // further attempts after partial transfers
 	Expired   uint64 // deadlines that ended an operation
 	Turns     uint64 // rounds of the loop
-	Yields    uint64 // times the Go scheduler had its turn by the clock
+	Yields    uint64 // times the Go scheduler had its turn
 
 	InFlight  int // operations taken in, their callback has not run
 	Due       int // of them, those that are finished

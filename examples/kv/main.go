@@ -142,8 +142,8 @@ func run(ctx context.Context, c *config, out, errs io.Writer) error {
 // writes the log, which is so on the engine epoll only. The loop and the worker keep
 // their places while they are in system calls, as long as one is free; if none is, Go
 // takes them away after 20 us, and who comes back from his call has to look for one.
-// On one processor, 50 clients, requests a second: with two places 1.15 times those with
-// one, with three 1.17 (bench/results/2026-11-28/places.txt).
+// On one processor, 50 clients, requests a second: with two places 1.02 times those with
+// one, with three 1.14 (bench/results/2026-11-28/places.txt).
 func (s *server) leaveRoom() {
 	name, _ := s.loop.Engine()
 	if s.log != nil && name == "epoll" && os.Getenv("GOMAXPROCS") == "" && runtime.GOMAXPROCS(0) < 3 {

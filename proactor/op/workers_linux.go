@@ -63,9 +63,13 @@ func (w *Workers) Start(o *Op) {
 // workers that is the only thing they have to do. It is for the goroutine that calls
 // Start.
 func (w *Workers) Alone() bool {
-	a := w.alone
+	if !w.alone {
+		return false
+	}
 	w.alone = false
-	return a
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.left > 0 // it may have been taken back, or be finished
 }
 
 // Cancel takes o back if no worker has begun it: it is then finished, with
