@@ -19,19 +19,23 @@ func init() {
 	splices := haproxy("haproxy-splice", "option splice-request\n  option splice-response")
 	for _, l := range []struct {
 		name, about, unit string
+		up, down          int
 		traffic
 	}{
-		{"proxy-echo", "64 B there and back, 64 connections", "request", traffic{conns: 64, ask: noise(64), answer: noise(64)}},
-		{"proxy-stream", "1 MiB from the backend for each byte of the client, 16 connections", "MiB", traffic{conns: 16, ask: noise(1), answer: noise(1 << 20)}},
-		{"proxy-both", "1 MiB there and 1 MiB back, 16 connections", "request", traffic{conns: 16, ask: noise(1 << 20), answer: noise(1 << 20)}},
-		{"proxy-visit", "a connection for each MiB from the backend, 16 at a time", "MiB", traffic{conns: 16, ask: noise(1), answer: noise(1 << 20), visits: true}},
+		{"proxy-echo", "64 B there and back, 64 connections", "request", 64, 64, traffic{conns: 64}},
+		{"proxy-stream", "1 MiB from the backend for each byte of the client, 16 connections", "MiB", 1, 1 << 20, traffic{conns: 16}},
+		{"proxy-both", "1 MiB there and 1 MiB back, 16 connections", "request", 1 << 20, 1 << 20, traffic{conns: 16}},
+		{"proxy-visit", "a connection for each MiB from the backend, 16 at a time", "MiB", 1, 1 << 20, traffic{conns: 16, visits: true}},
 	} {
 		servers := []server{splices, copies, auto} // its best for streams
-		if len(l.answer) < 1<<20 {
+		if l.down < 1<<20 {
 			servers = []server{copies, auto, splices}
 		}
 		c := contest{name: l.name, about: l.about, unit: l.unit, servers: append(servers, proxy("io_uring"), proxy("epoll"))}
-		c.backend = func() (func(), error) { return serve(&l.traffic) }
+		c.backend = func() (func(), error) {
+			l.ask, l.answer = noise(l.up), noise(l.down)
+			return serve(&l.traffic)
+		}
 		c.load = func(at place, t time.Duration) (work, error) { return l.put(at.Addr, t) }
 		contests = append(contests, c)
 	}

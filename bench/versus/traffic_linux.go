@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"slices"
 	"time"
 
 	"github.com/seed-2ff0fea0/go-proactor/proactor"
@@ -26,7 +25,7 @@ type traffic struct {
 	idle    chan struct{} // closed when the load has stopped
 	err     error
 	buffers [][]byte
-	took    []time.Duration // the exchanges
+	took    [1e5]int // exchanges by their us; the last are longer ones, too
 }
 
 // start starts the loop.
@@ -45,7 +44,8 @@ func (t *traffic) start() (stop func(), err error) {
 // put loads a server.
 func (t *traffic) put(addr string, d time.Duration) (work, error) {
 	t.done, t.over, t.err, t.idle = 0, false, nil, make(chan struct{})
-	t.active, t.took = t.conns, t.took[:0]
+	t.active = t.conns
+	clear(t.took[:])
 	err := t.loop.Post(func() {
 		for range t.conns {
 			t.dial(addr)
@@ -62,16 +62,22 @@ func (t *traffic) put(addr string, d time.Duration) (work, error) {
 	case <-time.After(d + patience):
 		return work{}, errors.New("the load hangs")
 	}
-	slices.Sort(t.took)
-	w := work{Units: t.done}
-	if n := len(t.took); n > 0 {
-		w.P99 = t.took[n*99/100]
+	return work{Units: t.done, P99: t.p99()}, t.err
+}
+
+func (t *traffic) p99() time.Duration {
+	left := int(t.done * 0.99)
+	for us, n := range t.took {
+		if left -= n; left < 0 {
+			return time.Duration(us) * time.Microsecond
+		}
 	}
-	return w, t.err
+	return 0
 }
 
 // dial makes a client.
 func (t *traffic) dial(addr string) {
+	begun := time.Now()
 	_, err := t.loop.DialTimeout("tcp", addr, patience, func(c *proactor.Conn, err error) {
 		if err != nil {
 			t.fail(err)
@@ -79,6 +85,9 @@ func (t *traffic) dial(addr string) {
 		}
 		e := newEnd(t, c, t.answer, t.ask)
 		e.client, e.addr = true, addr
+		if t.visits {
+			e.begun = begun
+		}
 		e.send()
 	})
 	if err != nil {
@@ -134,7 +143,7 @@ func (e *end) submit(o *proactor.Op) {
 func (e *end) receive() { e.submit(e.rd.Recv(e.conn, e.buf[:min(len(e.buf), len(e.want)-e.got)])) }
 
 func (e *end) send() {
-	if e.client {
+	if e.client && !e.t.visits {
 		e.begun = time.Now()
 	}
 	e.submit(e.wr.Send(e.conn, e.reply))
@@ -167,7 +176,7 @@ func (e *end) received(o *proactor.Op) {
 func (e *end) again() bool {
 	t := e.t
 	t.done++
-	t.took = append(t.took, time.Since(e.begun))
+	t.took[min(int(time.Since(e.begun)/time.Microsecond), len(t.took)-1)]++
 	if t.over || t.visits {
 		e.close(nil)
 		return false

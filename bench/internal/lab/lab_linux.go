@@ -205,8 +205,9 @@ func TreeCPUTime(pid int) time.Duration {
 	return sum
 }
 
-// BusyTime is how long a core hasn't been idle since the machine started, in steps of a
-// tick (man 5 proc_stat, /proc/stat).
+// BusyTime is how long a core hasn't been idle since the machine started, what the
+// hypervisor took from it included, in steps of a tick (man 5 proc_stat). It is 0 if there
+// is no such core.
 func BusyTime(core int) time.Duration {
 	const ticks = 100 // USER_HZ
 	b, _ := os.ReadFile("/proc/stat")
