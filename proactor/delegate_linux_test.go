@@ -9,27 +9,29 @@ import (
 
 	"github.com/seed-2ff0fea0/go-proactor/proactor/op"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 )
 
 // Where a worker has no other processor than the loop's, it begins in the turn that its
 // system call was given to it. The loop doesn't step aside for what may compute for long,
-// beside neighbours that do, and where there are more processors (no delegator).
+// and not where there are more processors (no delegator).
 func TestAWorkerBeginsAtOnceOnOneProcessor(t *testing.T) {
 	l, err := New(WithEngineName("epoll"))
 	require.NoError(t, err)
 	defer func() { require.NoError(t, l.Close()) }()
-	f, err := os.Create(filepath.Join(t.TempDir(), "f"))
-	require.NoError(t, err)
-	file, err := l.AdoptFile(f)
-	require.NoError(t, err)
-	// yields is how often the loop does so in the turn that takes in what start submits.
-	yields := func(start func(done func())) uint64 {
+	fifo := filepath.Join(t.TempDir(), "fifo")
+	require.NoError(t, unix.Mkfifo(fifo, 0o600))
+	// yields is how often the loop does so in the turn that takes in what start submits,
+	// and that end lets go on.
+	yields := func(start func(done func()), end func()) uint64 {
 		ended := false
 		start(func() { ended = true })
+		l.crowded = false // the machine may be busy with other things
 		before := l.Stats().Yields
 		_, err := l.RunOnce(0)
 		require.NoError(t, err)
 		n := l.Stats().Yields - before
+		end()
 		for end := time.Now().Add(time.Minute); !ended && time.Now().Before(end); {
 			_, err := l.RunOnce(time.Second)
 			require.NoError(t, err)
@@ -37,25 +39,46 @@ func TestAWorkerBeginsAtOnceOnOneProcessor(t *testing.T) {
 		require.True(t, ended)
 		return n
 	}
-	write := func(done func()) {
-		_, err := l.Submit((&op.Op{Done: func(*op.Op) { done() }}).WriteAt(file, []byte("x"), 0))
+	// An open of a FIFO is the worker's until there is another end: no worker is too quick.
+	open := func(done func()) {
+		_, err := l.Submit((&op.Op{Done: func(o *op.Op) {
+			fd, err := o.Result()
+			require.NoError(t, err)
+			require.NoError(t, unix.Close(fd))
+			done()
+		}}).OpenAt(nil, fifo, os.O_RDONLY, 0))
 		require.NoError(t, err)
 	}
+	otherEnd := func() {
+		f, err := os.OpenFile(fifo, os.O_WRONLY, 0)
+		require.NoError(t, err)
+		require.NoError(t, f.Close())
+	}
+	hold := make(chan struct{})
 	work := func(done func()) {
-		_, err := l.Go(func() {}, func(error) { done() })
+		_, err := l.Go(func() { <-hold }, func(error) { done() })
 		require.NoError(t, err)
 	}
+	letWork := func() { hold <- struct{}{} }
 	_, err = l.RunOnce(0) // the loop is ours
 	require.NoError(t, err)
 	l.yieldEvery = math.MaxInt64 / 2 // never by the clock
 	l.delegator = nil
-	require.Zero(t, yields(write))
+	require.Zero(t, yields(open, otherEnd))
 	l.delegator = l.engine.(op.Delegator)
-	l.delegator.Delegated()
 	for range 3 {
-		require.EqualValues(t, 1, yields(write))
-		require.Zero(t, yields(work))
+		require.EqualValues(t, 1, yields(open, otherEnd))
+		require.Zero(t, yields(work, letWork))
 	}
-	l.crowded = true
-	require.Zero(t, yields(write))
 }
+
+// Beside neighbours that compute the loop would come back late: not there.
+func TestAWorkerDoesNotBeginAtOnceInACrowd(t *testing.T) {
+	l := &Loop{crowded: true, delegator: always{}}
+	l.letBegin()
+	require.Zero(t, l.stats.Yields)
+}
+
+type always struct{}
+
+func (always) Delegated() bool { return true }

@@ -7,10 +7,10 @@
 // A NAME is a contest, or what several begin with. Each measurement starts a server
 // anew on core 0, warms it up, loads it from core 1, and counts the CPU time that its
 // processes have used, and how busy the load's core was: near 100 % the requests a second
-// are the load's, not the server's. The servers of a contest take turns, and figures are medians of the rounds;
-// with -out, DIR gets all of them as JSON. As root it measures in a network namespace of
-// its own, with congestion control reno. It needs Linux and a checkout of the
-// repository.
+// are the load's, not the server's. The servers of a contest take turns, and figures are
+// medians of the rounds; with -out, DIR gets all of them as JSON. As root it measures in a
+// network namespace of its own, with congestion control reno. It needs Linux and a
+// checkout of the repository.
 package main
 
 import (

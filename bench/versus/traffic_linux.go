@@ -25,7 +25,7 @@ type traffic struct {
 	idle    chan struct{} // closed when the load has stopped
 	err     error
 	buffers [][]byte
-	took    [1e5]int // exchanges by their us; the last are longer ones, too
+	took    []int // exchanges by their us; the last are longer ones, too
 }
 
 // start starts the loop.
@@ -45,7 +45,7 @@ func (t *traffic) start() (stop func(), err error) {
 func (t *traffic) put(addr string, d time.Duration) (work, error) {
 	t.done, t.over, t.err, t.idle = 0, false, nil, make(chan struct{})
 	t.active = t.conns
-	clear(t.took[:])
+	t.took = make([]int, 100_000)
 	err := t.loop.Post(func() {
 		for range t.conns {
 			t.dial(addr)
