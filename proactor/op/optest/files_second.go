@@ -232,25 +232,25 @@ func copyPieces(e *env) {
 	dst, path := e.file(nil)
 	j := newJob()
 	t := e.put(j.CopyFileRange(dst, 0, src, 0, 4*piece))
-	for len(j.got) == 0 { // until the first piece is under way
+	size := func() int64 {
 		st, err := os.Stat(path)
 		require.NoError(e, err)
-		if st.Size() > 0 {
-			break
-		}
+		return st.Size()
+	}
+	for len(j.got) == 0 && size() == 0 { // until the first piece is under way
 		runtime.Gosched()
 	}
-	e.loop.Cancel(t)
+	var heardAt int64
+	e.onLoop(func() { e.loop.Cancel(t); heardAt = size() })
 	n, err := j.wait(e)
 	if isErrno(err, syscall.ENOSPC) {
 		e.Skip("the disk is full")
 	}
-	if err == nil {
-		require.Equal(e, 4*piece, n)
+	if err == nil && heardAt >= 3*piece {
 		e.Skip("the copy was quicker than the cancel") // blocks that are shared
 	}
 	require.ErrorIs(e, err, op.ErrCanceled)
-	require.Less(e, n, 4*piece)
-	require.Zero(e, n%piece)
+	require.Less(e, n, 4*piece) // no multiple of a piece, if a signal cut one short
 	require.NotZero(e, n)
+	require.EqualValues(e, size(), n)
 }
