@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/seed-2ff0fea0/go-proactor/examples/internal/harness"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 )
 
 // That a key is gone, because its time is over, is only told when it is durable that it
@@ -177,5 +179,48 @@ func TestWhoStaysAwayIsNotWaitedForLong(t *testing.T) {
 			require.NoError(t, err)
 		}
 		require.Equal(t, "OK", a.must(t, "SET", "k", "w"), "b stays away")
+	})
+}
+
+// The log goes over zeros, and there are more of them before it has come to their end.
+func TestZerosAreThereBeforeTheLogIs(t *testing.T) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
+		file := t.TempDir() + "/log"
+		s := serve(t, engine, "-file", file)
+		n := connect(t, s.at)
+		val := strings.Repeat("x", 100<<10)
+		ends := map[int64]bool{}
+		for i := range 60 {
+			require.Equal(t, "OK", n.must(t, "SET", fmt.Sprint(i), val))
+			s.until(t, "there are zeros in front of it", func() bool { return !s.log.busy() })
+			s.on(t, func() {
+				ends[s.log.zeroed] = true
+				require.GreaterOrEqual(t, s.log.zeroed-s.log.off, int64(fillAhead))
+				info, err := os.Stat(file)
+				require.NoError(t, err)
+				require.Equal(t, s.log.zeroed, info.Size())
+			})
+		}
+		require.InDelta(t, 60*len(val)/fillSize+1, len(ends), 1, "no more writes of zeros than that")
+	})
+}
+
+// On a full disk there are no zeros, and the log goes on as long as it has room.
+func TestZerosThatHaveNoRoomAreDoneWithout(t *testing.T) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
+		dir := t.TempDir()
+		if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=1m"); err != nil {
+			t.Skip("no small disk: ", err)
+		}
+		t.Cleanup(func() { require.NoError(t, unix.Unmount(dir, 0)) })
+		s := serve(t, engine, "-file", dir+"/log")
+		n := connect(t, s.at)
+		require.Equal(t, "OK", n.must(t, "SET", "a", "1"))
+		s.until(t, "it is tried", func() bool { return s.log.noFill })
+		require.Equal(t, "OK", n.must(t, "SET", "b", strings.Repeat("x", 800<<10)))
+		require.NoError(t, s.end())
+		back := connect(t, serve(t, engine, "-file", dir+"/log").at)
+		require.Equal(t, "1", back.must(t, "GET", "a"))
+		require.Equal(t, int64(2), back.must(t, "DBSIZE"))
 	})
 }

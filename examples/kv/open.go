@@ -33,10 +33,7 @@ func openLog(loop *proactor.Loop, c *config, d *data, errs io.Writer) (*appendLo
 	l.startNow = l.start
 	l.write.Done, l.retry.Done, l.fill.Done, l.sync.Done = l.written, l.retried, l.filled, l.isSynced
 	l.pause.Done = l.paused
-	zeros := make([]byte, 1<<20)
-	for range fillSize / len(zeros) {
-		l.zeros = append(l.zeros, zeros)
-	}
+	l.zeros = make([]byte, fillPiece)
 	return l, nil
 }
 
