@@ -225,9 +225,9 @@ func (e *Engine) Cancel(o *op.Op) {
 	}
 }
 
-// Delegated reports whether, since it was last asked, the workers have been given a
-// system call that is the only thing they have to do.
-func (e *Engine) Delegated() bool { return e.workers.Alone() }
+// LetBegin reports whether, since it was last asked, the workers have been given a
+// system call that is the only thing they have to do: they are goroutines.
+func (e *Engine) LetBegin(bool) bool { return e.workers.Alone() }
 
 // Soon returns false: files are the workers'.
 func (e *Engine) Soon() bool { return false }

@@ -75,10 +75,66 @@ func TestAWorkerBeginsAtOnceOnOneProcessor(t *testing.T) {
 // Beside neighbours that compute the loop would come back late: not there.
 func TestAWorkerDoesNotBeginAtOnceInACrowd(t *testing.T) {
 	l := &Loop{crowded: true, delegator: always{}}
-	l.letBegin()
+	l.letBegin(true)
 	require.Zero(t, l.stats.Yields)
 }
 
 type always struct{}
 
-func (always) Delegated() bool { return true }
+func (always) LetBegin(bool) bool { return true }
+
+// A ring submits a lone write to a file before what comes behind it in the turn, and all
+// else at once.
+func TestALoneWriteIsSubmittedFirst(t *testing.T) {
+	l, err := New(WithEngineName("io_uring"))
+	if err != nil {
+		t.Skip("no io_uring: ", err)
+	}
+	defer func() { require.NoError(t, l.Close()) }()
+	fd, err := unix.Open(filepath.Join(t.TempDir(), "file"), unix.O_RDWR|unix.O_CREAT|unix.O_CLOEXEC, 0o600)
+	require.NoError(t, err)
+	f, err := l.NewFile(fd, "file")
+	require.NoError(t, err)
+	defer func() { require.NoError(t, f.Close(nil)) }()
+	buf := make([]byte, 512)
+	// submits counts the system calls of the turn that takes all in.
+	submits := func(all ...*op.Op) uint64 {
+		left := len(all)
+		for _, o := range all {
+			o.Done = func(o *op.Op) {
+				_, err := o.Result()
+				require.NoError(t, err)
+				left--
+			}
+			_, err := l.Submit(o)
+			require.NoError(t, err)
+		}
+		before := l.Stats().Engine.Enters
+		_, err := l.RunOnce(0)
+		require.NoError(t, err)
+		n := l.Stats().Engine.Enters - before
+		for end := time.Now().Add(time.Minute); left > 0 && time.Now().Before(end); {
+			_, err := l.RunOnce(time.Second)
+			require.NoError(t, err)
+		}
+		require.Zero(t, left)
+		return n
+	}
+	write := func() *op.Op { return new(op.Op).WriteAt(f, buf, 0) }
+	sync := func() *op.Op { return new(op.Op).Fdatasync(f) }
+	read := func() *op.Op { return new(op.Op).ReadAt(f, buf, 0) }
+	nop := func() *op.Op { return new(op.Op).Nop() }
+	_, err = l.RunOnce(0) // the loop is ours
+	require.NoError(t, err)
+	l.delegator = nil // several processors
+	require.EqualValues(t, 1, submits(write(), nop()))
+	l.delegator = l.engine.(op.Delegator)
+	for range 3 {
+		require.EqualValues(t, 2, submits(write(), nop()))
+		require.EqualValues(t, 2, submits(nop(), sync(), nop(), nop()))
+		require.EqualValues(t, 1, submits(nop(), write()), "nothing comes behind it")
+		require.EqualValues(t, 1, submits(nop(), nop()), "the last turn's is not hastened again")
+		require.EqualValues(t, 1, submits(write(), write(), nop()), "one of two")
+		require.EqualValues(t, 1, submits(read(), nop()))
+	}
+}

@@ -48,7 +48,7 @@ type Loop struct {
 	alone      bool         // nobody else wanted the P then
 	woke       bool         // a callback has woken goroutines: YieldSoon
 	crowded    bool         // others then had it for long
-	delegator  op.Delegator // the engine, if its workers have no other processor
+	delegator  op.Delegator // the engine, if workers have no other processor
 	timers     deadlines
 	loose      op.List // under way, without a handle
 	due        dueQueue

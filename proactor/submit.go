@@ -213,6 +213,9 @@ func (l *Loop) admitList(o *op.Op) {
 			cork(o.Req(), next.Req())
 		}
 		l.admit(o)
+		if l.delegator != nil && next != nil && next.Code().Info().Way != op.ByWorker {
+			l.letBegin(true)
+		}
 		o = next
 	}
 	for i, h := range l.senders {

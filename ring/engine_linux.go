@@ -40,6 +40,7 @@ type Engine struct {
 	done     []op.Completion
 	inFlight int
 	files    int // entries under way that a disk answers
+	lone     loneWrite
 	counters op.Counters
 	heard    func(*cqe) // complete, bound once
 }
@@ -47,6 +48,7 @@ type Engine struct {
 var (
 	_ op.Engine    = (*Engine)(nil)
 	_ op.PeerWaker = (*Engine)(nil)
+	_ op.Delegator = (*Engine)(nil)
 )
 
 // New sets a ring up, after a proof on another that rings work here. Any failure
@@ -243,8 +245,9 @@ func (e *Engine) write(q *sqe, i uint32) {
 		*q = sqe{opcode: opPollAdd, fd: r.Handle.State().FD, opFlags: pollMask(readiness(r)), userData: e.slots.userData(i)}
 		return
 	}
-	if s.o.Req().Code.Info().Way == op.ByWorker {
+	if c := s.o.Req().Code; c.Info().Way == op.ByWorker {
 		e.files++
+		e.lone.some = e.files == 1 && (c.Info().Write || c == op.Fdatasync || c == op.Fsync)
 	}
 	e.encode(q, s, e.slots.userData(i))
 }

@@ -67,12 +67,14 @@ type PeerWaker interface {
 	FlushPeers(last bool)
 }
 
-// Delegator is what an Engine may be besides: one that has goroutines execute some of
-// its operations. The method is called as Engine's are.
+// Delegator is what an Engine may be besides: one whose operations on files are executed
+// by others than the loop, goroutines or threads of the kernel. Its method is called as
+// Engine's are, where all have one processor.
 type Delegator interface {
-	// Delegated reports whether, since it was last asked, a system call has been given
-	// to them that is the only thing they have to do.
-	Delegated() bool
+	// LetBegin lets such an operation begin that was started since the last call, and is
+	// the only one that they have to do. More says that the loop has more to do before
+	// it waits. The result is whether the loop's goroutine has to yield for that.
+	LetBegin(more bool) bool
 }
 
 // Completion is the end of an attempt, or with More one of the results that a
