@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/seed-2ff0fea0/go-proactor/examples/internal/harness"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 )
@@ -156,6 +158,82 @@ func TestClientsThatComeBackShareAWrite(t *testing.T) {
 		last := uint64(0)
 		s.on(t, func() { last = s.log.batch })
 		require.Equal(t, first+2, last, "one write for those who came back and who came late")
+	})
+}
+
+// A third of the replies leaves when the next write has begun, and also if there is none.
+func TestAThirdIsAnsweredMeanwhile(t *testing.T) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
+		s := serve(t, engine, "-file", t.TempDir()+"/log")
+		clients := make([]*client, 7)
+		for i := range clients {
+			clients[i] = connect(t, s.at)
+		}
+		s.until(t, "they are there", func() bool { return len(s.sessions) == len(clients) })
+		var steps []string
+		for range 3 {
+			s.on(t, func() {
+				l := s.log
+				l.overlaps, l.answer = true, time.Hour // the disk is quick
+				l.held = true
+			})
+			for _, c := range clients {
+				c.add("SET", "k", "v")
+				require.NoError(t, c.flush())
+			}
+			s.until(t, "all wait", func() bool { return len(s.waiting) == len(clients) })
+			s.on(t, func() {
+				l := s.log
+				l.held = false
+				l.start()
+				l.startNow = func() {
+					l.startNow = l.start
+					steps = append(steps, fmt.Sprint(l.answers, len(s.kept)))
+					l.start()
+					steps = append(steps, fmt.Sprint(len(s.kept)))
+				}
+			})
+			for _, c := range clients {
+				r, err := c.reply()
+				require.NoError(t, err)
+				require.Equal(t, "OK", r)
+			}
+		}
+		s.on(t, func() { require.Equal(t, []string{"5 2", "0", "5 2", "0", "5 2", "0"}, steps) })
+	})
+}
+
+// Clients that stay and clients that go, with a disk that is always quicker than the
+// answers: each reply comes, and what is stopped meanwhile ends.
+func TestAnsweredMeanwhileOrGone(t *testing.T) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
+		s := serve(t, engine, "-file", t.TempDir()+"/log")
+		s.on(t, func() { s.log.overlaps, s.log.answer = true, time.Hour })
+		var group sync.WaitGroup
+		const clients, times = 12, 200
+		for i := range clients {
+			n := connect(t, s.at)
+			group.Go(func() {
+				for j := range times {
+					if i%4 == 0 && j%10 == 9 { // leaves with a reply under way
+						n.add("INCR", "gone")
+						assert.NoError(t, n.flush())
+						assert.NoError(t, n.conn.Close())
+						var err error
+						if n, err = dial(s.at); !assert.NoError(t, err) {
+							return
+						}
+						t.Cleanup(func() { _ = n.conn.Close() })
+					}
+					_, err := n.do("INCR", "n")
+					assert.NoError(t, err)
+				}
+			})
+		}
+		group.Wait()
+		require.Equal(t, fmt.Sprint(clients*times), connect(t, s.at).must(t, "GET", "n"))
+		s.until(t, "nobody waits", func() bool { return len(s.waiting)+len(s.kept) == 0 })
+		require.NoError(t, s.end())
 	})
 }
 
