@@ -84,7 +84,7 @@ func versus(s settings) error {
 	}
 	return lab.Inside(build, func() error {
 		for _, c := range contests {
-			if len(s.names) > 0 && !slices.ContainsFunc(s.names, func(n string) bool { return strings.HasPrefix(c.name, n) }) {
+			if len(s.names) > 0 && !slices.ContainsFunc(s.names, c.isMeant) {
 				continue
 			}
 			if err := c.hold(s); err != nil {
@@ -93,6 +93,15 @@ func versus(s settings) error {
 		}
 		return nil
 	})
+}
+
+// isMeant reports whether a name on the command line is the contest's, or what it begins
+// with if there is none of that name.
+func (c contest) isMeant(name string) bool {
+	if slices.ContainsFunc(contests, func(c contest) bool { return c.name == name }) {
+		return c.name == name
+	}
+	return strings.HasPrefix(c.name, name)
 }
 
 // hold measures all servers in rounds.
@@ -111,9 +120,19 @@ func (c contest) hold(s settings) error {
 		servers = append(servers, sv)
 		r.Servers = append(r.Servers, sv.name)
 	}
+	measure := c.measure
+	if s.alive {
+		r.About += ", all servers alive"
+		all, stop, err := c.startAll(servers)
+		defer stop()
+		if err != nil {
+			return err
+		}
+		measure = func(sv server, t time.Duration) (figures, error) { return c.put(all[sv.name], t) }
+	}
 	for range s.rounds {
 		for _, sv := range servers {
-			f, err := c.measure(sv, s.time)
+			f, err := measure(sv, s.time)
 			if err != nil {
 				return fmt.Errorf("%s: %w", sv.name, err)
 			}
@@ -123,6 +142,38 @@ func (c contest) hold(s settings) error {
 	r.print(os.Stdout)
 	return r.write(s.out)
 }
+
+// startAll starts all servers, each at an address of its own, and warms them up.
+func (c contest) startAll(servers []server) (all map[string]*running, stop func(), err error) {
+	all = map[string]*running{}
+	stop = func() {
+		for _, r := range all {
+			_ = r.stop()
+		}
+	}
+	if c.backend != nil {
+		stopBackend, err := c.backend()
+		if err != nil {
+			return all, stop, err
+		}
+		servers := stop
+		stop = func() { servers(); stopBackend() }
+	}
+	for i, sv := range servers {
+		r, err := sv.start(fmt.Sprintf("127.0.0.1:%d", 7090+i))
+		if err != nil {
+			return all, stop, fmt.Errorf("%s: %w", sv.name, err)
+		}
+		all[sv.name] = r
+		if _, err := c.load(r.at, warm); err != nil {
+			return all, stop, fmt.Errorf("%s: %w", sv.name, r.explain(err))
+		}
+	}
+	return all, stop, nil
+}
+
+// warm is how long servers that stay alive are loaded before they are measured.
+const warm = time.Second
 
 // available reports whether the server is installed.
 func (c contest) available(sv server) error {
@@ -145,13 +196,85 @@ const address = "127.0.0.1:7080"
 // patience is for a start and an end.
 const patience = 20 * time.Second
 
-// measure starts one server, loads it and ends it.
-func (c contest) measure(sv server, t time.Duration) (f figures, err error) {
-	at := place{Addr: address}
-	if at.Dir, err = os.MkdirTemp("", "versus"); err != nil {
-		return f, err
+// running is a server that has been started.
+type running struct {
+	at    place
+	cmd   *exec.Cmd
+	said  *os.File
+	ended chan error
+}
+
+// start starts a server, and waits until it can be talked to.
+func (sv server) start(addr string) (r *running, err error) {
+	r = &running{at: place{Addr: addr}, ended: make(chan error, 1)}
+	if r.at.Dir, err = os.MkdirTemp("", "versus"); err != nil {
+		return nil, err
 	}
-	defer os.RemoveAll(at.Dir)
+	defer func() {
+		if err != nil {
+			_ = os.RemoveAll(r.at.Dir)
+		}
+	}()
+	if r.cmd, err = sv.command(r.at); err != nil {
+		return nil, err
+	}
+	if r.said, err = os.Create(filepath.Join(r.at.Dir, "said")); err != nil {
+		return nil, err
+	}
+	r.cmd.Stdout, r.cmd.Stderr = r.said, r.said
+	r.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err = await(func() error { return canListen(addr) }); err == nil {
+		err = lab.StartOn(r.cmd, lab.ServerCore)
+	}
+	if err != nil {
+		_ = r.said.Close()
+		return nil, err
+	}
+	go func() { r.ended <- r.cmd.Wait() }()
+	err = await(func() error {
+		select {
+		case err := <-r.ended:
+			r.ended <- err
+			return errEnded
+		default:
+			return canDial(addr)
+		}
+	})
+	if err != nil {
+		err = r.explain(err)
+		_ = r.stop()
+		return nil, err
+	}
+	return r, nil
+}
+
+// explain adds to an error what the server has said.
+func (r *running) explain(err error) error {
+	if err == nil {
+		return nil
+	}
+	b, _ := os.ReadFile(r.said.Name())
+	return fmt.Errorf("%w\n%s", err, b)
+}
+
+// stop ends a server, and removes what it has written.
+func (r *running) stop() (err error) {
+	_ = r.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-r.ended:
+	case <-time.After(patience):
+		_ = r.cmd.Process.Kill()
+		<-r.ended
+		err = errors.New("it didn't end")
+	}
+	err = r.explain(err)
+	_ = r.said.Close()
+	_ = os.RemoveAll(r.at.Dir)
+	return err
+}
+
+// measure starts one server, warms it up, loads it and ends it.
+func (c contest) measure(sv server, t time.Duration) (f figures, err error) {
 	if c.backend != nil {
 		stop, err := c.backend()
 		if err != nil {
@@ -159,67 +282,30 @@ func (c contest) measure(sv server, t time.Duration) (f figures, err error) {
 		}
 		defer stop()
 	}
-	cmd, err := sv.command(at)
+	r, err := sv.start(address)
 	if err != nil {
 		return f, err
 	}
-	said, err := os.Create(filepath.Join(at.Dir, "said"))
-	if err != nil {
-		return f, err
+	if _, err = c.load(r.at, t/4); err == nil {
+		f, err = c.put(r, t)
+	} else {
+		err = r.explain(err)
 	}
-	defer said.Close()
-	cmd.Stdout, cmd.Stderr = said, said
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := await(func() error { return canListen(at.Addr) }); err != nil {
-		return f, err
-	}
-	if err := lab.StartOn(cmd, lab.ServerCore); err != nil {
-		return f, err
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
-	f, err = c.put(cmd.Process.Pid, at, ended, t)
-	_ = cmd.Process.Signal(syscall.SIGTERM)
-	select {
-	case <-ended:
-	case <-time.After(patience):
-		_ = cmd.Process.Kill()
-		<-ended
-		err = errors.Join(err, errors.New("it didn't end"))
-	}
-	if err != nil {
-		b, _ := os.ReadFile(said.Name())
-		err = fmt.Errorf("%w\n%s", err, b)
-	}
-	return f, err
+	return f, errors.Join(err, r.stop())
 }
 
-// put puts the load on a server that has been started.
-func (c contest) put(pid int, at place, ended chan error, t time.Duration) (f figures, err error) {
-	err = await(func() error {
-		select {
-		case err := <-ended:
-			ended <- err
-			return errEnded
-		default:
-			return canDial(at.Addr)
-		}
-	})
-	if err != nil {
-		return f, err
-	}
-	if _, err := c.load(at, t/4); err != nil { // warm
-		return f, err
-	}
+// put puts the load on a server.
+func (c contest) put(r *running, t time.Duration) (f figures, err error) {
+	pid := r.cmd.Process.Pid
 	begun, before, busy := time.Now(), lab.TreeCPUTime(pid), lab.BusyTime(lab.LoadCore)
-	f.work, err = c.load(at, t)
+	f.work, err = c.load(r.at, t)
 	f.CPU, f.Elapsed = lab.TreeCPUTime(pid)-before, time.Since(begun)
 	f.LoadBusy = (lab.BusyTime(lab.LoadCore) - busy).Seconds() / f.Elapsed.Seconds()
 	f.Memory = lab.Resident(pid)
 	if err == nil && f.Units == 0 {
 		err = errors.New("the load has done nothing")
 	}
-	return f, err
+	return f, r.explain(err)
 }
 
 var errEnded = errors.New("it didn't start")

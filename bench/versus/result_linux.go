@@ -54,13 +54,13 @@ func (r *result) print(to io.Writer) {
 	}
 	base := r.Servers[0]
 	w := tabwriter.NewWriter(to, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintf(w, "\tCPU us/%s\tmin\tmax\tx %s\t%ss/s\tx %s\tload's core %%\tp99 us\tRSS MiB\t\n", r.Unit, base, r.Unit, base)
+	fmt.Fprintf(w, "\tCPU us/%s\tmin\tmax\tx %s\t%ss/s\tx %s\tin each\tload's core %%\tp99 us\tRSS MiB\t\n", r.Unit, base, r.Unit, base)
 	cpu, rate := median(r.Rounds[base], figures.cpuPerUnit), median(r.Rounds[base], figures.perSecond)
 	for _, s := range r.Servers {
 		fs := r.Rounds[s]
 		all := sorted(fs, figures.cpuPerUnit)
 		c, p := median(fs, figures.cpuPerUnit), median(fs, figures.perSecond)
-		fmt.Fprintf(w, "%s\t%.2f\t%.2f\t%.2f\t%.2f\t%.0f\t%.2f\t%.0f\t%.0f\t%.1f\t\n", s, c, all[0], all[len(all)-1], c/cpu, p, p/rate,
+		fmt.Fprintf(w, "%s\t%.2f\t%.2f\t%.2f\t%.2f\t%.0f\t%.2f\t%.2f\t%.0f\t%.0f\t%.1f\t\n", s, c, all[0], all[len(all)-1], c/cpu, p, p/rate, r.inEach(s, base),
 			median(fs, figures.loadBusy), median(fs, figures.p99), float64(fs[len(fs)-1].Memory)/(1<<20))
 	}
 	_ = w.Flush()
@@ -92,5 +92,16 @@ func sorted(fs []figures, of func(figures) float64) []float64 {
 
 func median(fs []figures, of func(figures) float64) float64 {
 	all := sorted(fs, of)
+	return (all[(len(all)-1)/2] + all[len(all)/2]) / 2
+}
+
+// inEach returns the median of the ratios that units a second had in each round: where
+// the machine is quicker in one than in another, it doesn't show.
+func (r *result) inEach(server, base string) float64 {
+	var all []float64
+	for i, f := range r.Rounds[server] {
+		all = append(all, f.perSecond()/r.Rounds[base][i].perSecond())
+	}
+	slices.Sort(all)
 	return (all[(len(all)-1)/2] + all[len(all)/2]) / 2
 }
