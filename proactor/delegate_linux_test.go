@@ -72,6 +72,55 @@ func TestAWorkerBeginsAtOnceOnOneProcessor(t *testing.T) {
 	}
 }
 
+// It is let begin before what comes next is taken in, and once in a turn.
+func TestAWorkerBeginsBeforeWhatComesNext(t *testing.T) {
+	for _, engine := range []string{"io_uring", "epoll"} {
+		t.Run(engine, func(t *testing.T) {
+			l, err := New(WithEngineName(engine))
+			if err != nil {
+				t.Skip("no such engine: ", err)
+			}
+			defer func() { require.NoError(t, l.Close()) }()
+			_, err = l.RunOnce(0)
+			require.NoError(t, err)
+			asked := &asked{l: l}
+			l.delegator = asked
+			left, before := 0, l.stats.Submitted
+			stat := func() *op.Op { return new(op.Op).Statx(nil, "/", 0, 0, &op.Statx{}) }
+			nop := func() *op.Op { return new(op.Op).Nop() }
+			for _, o := range []*op.Op{nop(), stat(), nop(), stat(), nop()} {
+				left++
+				o.Done = func(*op.Op) { left-- }
+				_, err := l.Submit(o)
+				require.NoError(t, err)
+			}
+			_, err = l.RunOnce(0)
+			require.NoError(t, err)
+			require.Equal(t, []question{{true, before + 2}, {false, before + 5}}, asked.all)
+			for left > 0 {
+				_, err = l.RunOnce(-1)
+				require.NoError(t, err)
+			}
+		})
+	}
+}
+
+type question struct {
+	more      bool
+	submitted uint64
+}
+
+// asked notes what it is asked, and how many operations have been taken in by then.
+type asked struct {
+	l   *Loop
+	all []question
+}
+
+func (a *asked) LetBegin(more bool) bool {
+	a.all = append(a.all, question{more, a.l.stats.Submitted})
+	return false
+}
+
 // Beside neighbours that compute the loop would come back late: not there.
 func TestAWorkerDoesNotBeginAtOnceInACrowd(t *testing.T) {
 	l := &Loop{crowded: true, delegator: always{}}
@@ -122,6 +171,7 @@ func TestALoneWriteIsSubmittedFirst(t *testing.T) {
 	}
 	write := func() *op.Op { return new(op.Op).WriteAt(f, buf, 0) }
 	sync := func() *op.Op { return new(op.Op).Fdatasync(f) }
+	syncAll := func() *op.Op { return new(op.Op).Fsync(f) }
 	read := func() *op.Op { return new(op.Op).ReadAt(f, buf, 0) }
 	nop := func() *op.Op { return new(op.Op).Nop() }
 	_, err = l.RunOnce(0) // the loop is ours
@@ -132,6 +182,7 @@ func TestALoneWriteIsSubmittedFirst(t *testing.T) {
 	for range 3 {
 		require.EqualValues(t, 2, submits(write(), nop()))
 		require.EqualValues(t, 2, submits(nop(), sync(), nop(), nop()))
+		require.EqualValues(t, 2, submits(syncAll(), nop()))
 		require.EqualValues(t, 1, submits(nop(), write()), "nothing comes behind it")
 		require.EqualValues(t, 1, submits(nop(), nop()), "the last turn's is not hastened again")
 		require.EqualValues(t, 1, submits(write(), write(), nop()), "one of two")

@@ -278,7 +278,7 @@ func (l *Loop) yield() {
 // Beside a goroutine that computes, the loop would have its next turn when that has had
 // its own, 10 ms and more: not in such company.
 func (l *Loop) letBegin(more bool) {
-	if l.delegator != nil && !l.crowded && l.delegator.LetBegin(more) {
+	if l.delegator != nil && l.delegator.LetBegin(more) && !l.crowded {
 		l.yield()
 	}
 }

@@ -207,14 +207,17 @@ func (l *Loop) answer(r request) {
 }
 
 func (l *Loop) admitList(o *op.Op) {
+	ask := l.delegator != nil
 	for o != nil {
 		next := o.Req().Next
 		if next != nil {
 			cork(o.Req(), next.Req())
 		}
+		files := ask && next != nil && byWorker(o) && !byWorker(next)
 		l.admit(o)
-		if l.delegator != nil && next != nil && next.Code().Info().Way != op.ByWorker {
+		if files {
 			l.letBegin(true)
+			ask = false // once: a worker may have it done by now, and be alone with the next
 		}
 		o = next
 	}
@@ -225,6 +228,8 @@ func (l *Loop) admitList(o *op.Op) {
 	}
 	l.senders = l.senders[:0]
 }
+
+func byWorker(o *op.Op) bool { return o.Code().Info().Way == op.ByWorker }
 
 // cork has a Send leave together with the file that was submitted right behind it, as
 // HTTP's heads do: that is one packet less. Not with one that may turn out to be empty: its

@@ -183,6 +183,7 @@ func (e *Engine) Start(o *op.Op) {
 }
 
 func (e *Engine) begin(o *op.Op) {
+	e.lone.some = false
 	if !e.runs(o.Req()) {
 		e.emulate(o)
 		return

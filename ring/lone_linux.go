@@ -7,9 +7,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// loneWrite is the last entry, if that is a write to a file and no other file is worked on.
+// loneWrite is about a write to a file, or a sync, while no other file is worked on.
 type loneWrite struct {
-	some  bool
+	some  bool  // what was started last is one
 	notBy int64 // it isn't hastened before then
 }
 
@@ -22,7 +22,7 @@ const (
 )
 
 // LetBegin submits a lone write, if more is to come behind it in this turn, and steps
-// aside for the worker that takes it, which has the loop's processor. It would otherwise
+// aside for the worker that takes it, which may have no other processor than the loop's. It would otherwise
 // be submitted with all else and begun when that is done and the loop waits, while the
 // disk stands still. Reads are not hastened: what is cached is copied by the submission,
 // and a disk needs no worker for them.

@@ -156,8 +156,8 @@ func (c contest) startAll(servers []server) (all map[string]*running, stop func(
 		if err != nil {
 			return all, stop, err
 		}
-		servers := stop
-		stop = func() { servers(); stopBackend() }
+		stopServers := stop
+		stop = func() { stopServers(); stopBackend() }
 	}
 	for i, sv := range servers {
 		r, err := sv.start(fmt.Sprintf("127.0.0.1:%d", 7090+i))

@@ -174,7 +174,7 @@ func TestAThirdIsAnsweredMeanwhile(t *testing.T) {
 		for range 3 {
 			s.on(t, func() {
 				l := s.log
-				l.overlaps, l.answer = true, time.Hour // the disk is quick
+				l.overlaps, l.answer, l.took = true, time.Hour, time.Second // the disk is quick
 				l.held = true
 			})
 			for _, c := range clients {
@@ -188,7 +188,7 @@ func TestAThirdIsAnsweredMeanwhile(t *testing.T) {
 				l.start()
 				l.startNow = func() {
 					l.startNow = l.start
-					steps = append(steps, fmt.Sprint(l.answers, len(s.kept)))
+					steps = append(steps, fmt.Sprint(l.answers, len(s.kept), l.patient))
 					l.start()
 					steps = append(steps, fmt.Sprint(len(s.kept)))
 				}
@@ -199,7 +199,7 @@ func TestAThirdIsAnsweredMeanwhile(t *testing.T) {
 				require.Equal(t, "OK", r)
 			}
 		}
-		s.on(t, func() { require.Equal(t, []string{"5 2", "0", "5 2", "0", "5 2", "0"}, steps) })
+		s.on(t, func() { require.Equal(t, []string{"5 2 false", "0", "5 2 false", "0", "5 2 false", "0"}, steps) })
 	})
 }
 
@@ -208,7 +208,14 @@ func TestAThirdIsAnsweredMeanwhile(t *testing.T) {
 func TestAnsweredMeanwhileOrGone(t *testing.T) {
 	harness.EachEngine(t, func(t *testing.T, engine string) {
 		s := serve(t, engine, "-file", t.TempDir()+"/log")
-		s.on(t, func() { s.log.overlaps, s.log.answer = true, time.Hour })
+		one := connect(t, s.at)
+		require.Equal(t, "OK", one.must(t, "SET", "k", "v"))
+		require.Equal(t, "OK", one.must(t, "SET", "k", "v"))
+		s.on(t, func() {
+			require.Positive(t, s.log.answer, "it is measured")
+			require.Equal(t, engine == "io_uring", s.log.overlaps)
+			s.log.overlaps, s.log.answer = true, time.Hour
+		})
 		var group sync.WaitGroup
 		const clients, times = 12, 200
 		for i := range clients {
@@ -257,6 +264,27 @@ func TestWhoStaysAwayIsNotWaitedForLong(t *testing.T) {
 			require.NoError(t, err)
 		}
 		require.Equal(t, "OK", a.must(t, "SET", "k", "w"), "b stays away")
+	})
+}
+
+// The log doesn't go where zeros are being written.
+func TestTheLogWaitsForZeros(t *testing.T) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
+		s := serve(t, engine, "-file", t.TempDir()+"/log")
+		n := connect(t, s.at)
+		require.Equal(t, "OK", n.must(t, "SET", "a", "1"))
+		s.until(t, "there are zeros", func() bool { return !s.log.busy() })
+		s.on(t, func() {
+			l := s.log
+			l.filling = l.off + 1
+			l.set(bs("a"), bs("2"), 0)
+			l.start()
+			require.False(t, l.writing)
+			l.filling = 0
+			l.start()
+			require.True(t, l.writing)
+		})
+		require.Equal(t, "OK", n.must(t, "SET", "b", "3"))
 	})
 }
 

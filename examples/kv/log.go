@@ -282,7 +282,9 @@ func (l *appendLog) written(o *proactor.Op) {
 	if !meanwhile {
 		l.bePatient(clients)
 	}
-	l.post()
+	if l.post(); !l.posted {
+		l.start()
+	}
 	l.maybeCompact()
 }
 

@@ -181,11 +181,15 @@ func (s *server) release(durable uint64, keep bool) (went int) {
 }
 
 func (s *server) releaseKept() {
-	for i, n := range s.kept {
-		s.kept[i] = nil
+	kept := s.kept
+	s.kept = nil // what they execute may come here again
+	for i, n := range kept {
+		kept[i] = nil
 		n.released()
 	}
-	s.kept = s.kept[:0]
+	if s.kept == nil {
+		s.kept = kept[:0]
+	}
 }
 
 // buffer returns an empty buffer for replies.

@@ -71,9 +71,9 @@ type PeerWaker interface {
 // by others than the loop, goroutines or threads of the kernel. Its method is called as
 // Engine's are, where all have one processor.
 type Delegator interface {
-	// LetBegin lets such an operation begin that was started since the last call, and is
-	// the only one that they have to do. More says that the loop has more to do before
-	// it waits. The result is whether the loop's goroutine has to yield for that.
+	// LetBegin lets such an operation begin that was just started, and is the only one
+	// that they have to do. More says that the loop has more to do before it waits. The
+	// result is whether the loop's goroutine has to yield for that.
 	LetBegin(more bool) bool
 }
 
