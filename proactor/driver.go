@@ -267,22 +267,6 @@ func (l *Loop) yield() {
 	l.yielded, l.alone, l.crowded = l.now, l.now-before < aYield, l.now-before > longYield
 }
 
-// letBegin lets a worker, or one of the kernel's, begin with an operation that was given
-// to it when no other had any, if all have one processor: the disk then works while the
-// loop goes on, and not after it. With some at work it doesn't stand still, and to step
-// aside for each of many reads costs a quarter of them. On epoll one read with O_DIRECT
-// after the other then takes 35 us instead of 150, and half of the CPU; a server with an
-// append-only log takes 1.2 times the requests with a GOMAXPROCS of 1
-// (bench/results/2026-11-28/places.txt).
-//
-// Beside a goroutine that computes, the loop would have its next turn when that has had
-// its own, 10 ms and more: not in such company.
-func (l *Loop) letBegin(more bool) {
-	if l.delegator != nil && l.delegator.LetBegin(more) && !l.crowded {
-		l.yield()
-	}
-}
-
 // flushPeers sends the wake-ups of PostTo that wait for the next submission.
 func (l *Loop) flushPeers(last bool) {
 	if l.peers != nil {

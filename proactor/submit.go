@@ -229,8 +229,6 @@ func (l *Loop) admitList(o *op.Op) {
 	l.senders = l.senders[:0]
 }
 
-func byWorker(o *op.Op) bool { return o.Code().Info().Way == op.ByWorker }
-
 // cork has a Send leave together with the file that was submitted right behind it, as
 // HTTP's heads do: that is one packet less. Not with one that may turn out to be empty: its
 // head would wait for the 200 ms after which the kernel sends it nevertheless (man 7 tcp).

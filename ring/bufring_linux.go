@@ -101,3 +101,26 @@ func (b *bufRing) close() {
 		b.mem = nil
 	}
 }
+
+// Use receives into the buffers of p from now on.
+func (e *Engine) Use(p *op.Pool) {
+	e.pool = p
+	if e.native[op.RecvEach] {
+		e.receiveNatively(e.bufs.open(e.r.fd, p))
+	}
+}
+
+// Refill gives the kernel the buffers that are free.
+func (e *Engine) Refill() {
+	if e.native[op.RecvEach] && e.pool != nil {
+		e.bufs.refill()
+	}
+}
+
+// Available returns how many buffers can be received into.
+func (e *Engine) Available() int {
+	if e.pool == nil {
+		return 0
+	}
+	return e.bufs.in + e.pool.Free()
+}
