@@ -18,4 +18,5 @@ func (l *Loop) letBegin(more bool) {
 	}
 }
 
+// byWorker reports whether an operation is a file's, which workers execute on epoll.
 func byWorker(o *op.Op) bool { return o.Code().Info().Way == op.ByWorker }

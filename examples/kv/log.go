@@ -282,7 +282,7 @@ func (l *appendLog) written(o *proactor.Op) {
 // write is under way, which then begins without waiting for anyone: both the disk and the
 // processor have something to do. It costs the next write the clients that come back later,
 // and so it isn't for a disk that takes longer than to answer all. On one processor, 50
-// clients, io_uring: 1.02 to 1.1 times the requests (bench/results/2026-11-28/kv-meanwhile.txt).
+// clients, io_uring: 1.03 to 1.12 times the requests (bench/results/2026-11-28/kv-meanwhile.txt).
 // On epoll, where the worker is a goroutine, it loses as much to the scheduler of Go.
 func (l *appendLog) answerMeanwhile(clients int) bool {
 	return l.overlaps && l.policy == always && l.took < time.Duration(clients)*l.answer

@@ -180,6 +180,7 @@ func (s *server) release(durable uint64, keep bool) (went int) {
 	return went
 }
 
+// releaseKept lets those go on whom release has kept.
 func (s *server) releaseKept() {
 	kept := s.kept
 	s.kept = nil // what they execute may come here again
