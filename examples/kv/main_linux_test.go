@@ -66,16 +66,18 @@ func serve(t *testing.T, engine string, flags ...string) *running {
 	return r
 }
 
-// on runs f on the server's loop.
+// on runs f while the loop stands still, and on the goroutine of the test, which f may end.
 func (r *running) on(t *testing.T, f func()) {
-	done := make(chan struct{})
-	if err := r.loop.Post(func() { f(); close(done) }); err != nil {
+	stands, done := make(chan struct{}), make(chan struct{})
+	if err := r.loop.Post(func() { close(stands); <-done }); err != nil {
 		require.FailNow(t, "the server has ended", "%v: %v", err, r.end())
 	}
-	<-done
+	defer close(done) // also if f ends the test
+	<-stands
+	f()
 }
 
-// until waits for what f, on the server's loop, reports.
+// until waits for what f reports, while the loop stands still.
 func (r *running) until(t *testing.T, what string, f func() bool) {
 	for end := time.Now().Add(patience); ; {
 		ok := false
