@@ -24,6 +24,7 @@ type Engine struct {
 		errno syscall.Errno
 	}
 	workers  *op.Workers
+	aio      aio
 	scratch  op.Scratch
 	retries  op.Retries
 	pool     *op.Pool
@@ -135,6 +136,7 @@ func (e *Engine) Counters() op.Counters {
 // Close releases the engine.
 func (e *Engine) Close() error {
 	e.workers.Close()
+	e.aio.close()
 	e.waker.Close()
 	e.parker.Close()
 	return os.NewSyscallError("close", unix.Close(e.ep))
@@ -153,9 +155,8 @@ func (e *Engine) Start(o *op.Op) {
 		e.finish(o, op.Attempt(o, &e.scratch, false))
 	case r.AtOnce():
 		e.finish(o, op.Attempt(o, &e.scratch, false))
-	case !e.cached(o):
-		e.counters.Jobs++
-		e.workers.Start(o)
+	case !e.direct(o) && !e.cached(o):
+		e.delegate(o)
 	}
 }
 
@@ -225,15 +226,22 @@ func (e *Engine) Cancel(o *op.Op) {
 	}
 }
 
-// LetBegin reports whether, since it was last asked, the workers have been given a
-// system call that is the only thing they have to do: they are goroutines.
-func (e *Engine) LetBegin(bool) bool { return e.workers.Alone() }
+// LetBegin submits what a disk can begin with, and reports whether, since it was last
+// asked, the workers have been given a system call that is the only thing they have to do:
+// they are goroutines.
+func (e *Engine) LetBegin(more bool) bool {
+	if more {
+		e.submitDirect()
+	}
+	return e.workers.Alone()
+}
 
 // Soon returns false: files are the workers'.
 func (e *Engine) Soon() bool { return false }
 
 // Poll looks for events without waiting.
 func (e *Engine) Poll(done []op.Completion) ([]op.Completion, error) {
+	e.submitDirect()
 	e.counters.Enters++
 	n, _, errno := e.look()
 	return e.collect(n, errno, done)
@@ -246,6 +254,7 @@ func (e *Engine) look() (n, _ uintptr, errno syscall.Errno) {
 
 // Wait waits for an event.
 func (e *Engine) Wait(d, _ time.Duration, done []op.Completion) ([]op.Completion, error) {
+	e.submitDirect()
 	d = e.retries.Limit(d)
 	if e.Parked() {
 		e.parker.Limit(d)
@@ -310,6 +319,7 @@ func (e *Engine) collect(n uintptr, errno syscall.Errno, done []op.Completion) (
 		o.Req().Slot = trying
 		e.try(o)
 	}
+	e.collectDirect()
 	had := len(done)
 	done = append(done, e.done...)
 	clear(e.done)

@@ -44,8 +44,7 @@ func (e *Engine) work(o *op.Op) {
 		e.finish(o, ret)
 		return
 	}
-	e.counters.Jobs++
-	e.workers.Start(o)
+	e.delegate(o)
 }
 
 // blocked is the bit that says that r would wait.

@@ -46,6 +46,8 @@ var fileTests = []test{
 	{"File_ACopyGoesPieceByPiece", copyPieces},
 	{"File_DirectReadsOfAnyLength", directAnyLength},
 	{"File_DirectAccessThatIsNotAligned", directUnaligned},
+	{"File_ManyDirectWritesAndReadsAtOnce", directMany},
+	{"File_DirectAccessIsCancelledAndClosed", directCancelled},
 	{"File_ADiskThatIsFullTakesWhatFits", fullDisk},
 	{"File_AQuotaThatIsUsedUpTakesWhatFits", fullQuota},
 	{"File_OpenAt2StaysBeneath", fileBeneath},

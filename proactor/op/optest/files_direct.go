@@ -3,12 +3,14 @@
 package optest
 
 import (
+	"errors"
 	"io"
 	"os"
 	"syscall"
 
 	"github.com/seed-2ff0fea0/go-proactor/proactor"
 	"github.com/seed-2ff0fea0/go-proactor/proactor/op"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 )
@@ -87,4 +89,115 @@ func directUnaligned(e *env) {
 		require.ErrorIs(e, err, kernel, name)
 		require.Equal(e, max(wrote, 0), n, name)
 	}
+}
+
+// directBlocks is how many blocks are read or written at once: more than an engine has
+// in flight.
+const directBlocks = 700
+
+// direction prepares one of the operations on a block of two halves.
+type direction func(o *op.Op, f *proactor.File, b []byte, off int64) *op.Op
+
+func halves(b []byte) [][]byte { return [][]byte{b[:len(b)/2], b[len(b)/2:]} }
+
+var (
+	directWrites = []direction{
+		func(o *op.Op, f *proactor.File, b []byte, off int64) *op.Op { return o.WriteAt(f, b, off) },
+		func(o *op.Op, f *proactor.File, b []byte, off int64) *op.Op { return o.WritevAt(f, halves(b), off) },
+		func(o *op.Op, f *proactor.File, b []byte, off int64) *op.Op {
+			return o.Pwritev2(f, halves(b), off, unix.RWF_DSYNC)
+		},
+		func(o *op.Op, f *proactor.File, b []byte, off int64) *op.Op {
+			return o.Pwritev2(f, [][]byte{b}, off, unix.RWF_SYNC)
+		},
+	}
+	directReads = []direction{
+		func(o *op.Op, f *proactor.File, b []byte, off int64) *op.Op { return o.ReadAt(f, b, off) },
+		func(o *op.Op, f *proactor.File, b []byte, off int64) *op.Op { return o.ReadvAt(f, halves(b), off) },
+		func(o *op.Op, f *proactor.File, b []byte, off int64) *op.Op { return o.Preadv2(f, halves(b), off, 0) },
+	}
+)
+
+// all does one of the ways with each block of the memory, all at once.
+func (e *env) all(ways []direction, f *proactor.File, memory []byte, block int) {
+	e.Helper()
+	ops, done := make([]op.Op, len(memory)/block), make(chan error, len(memory)/block)
+	e.onLoop(func() {
+		for i := range ops {
+			b := memory[i*block : (i+1)*block]
+			ops[i].Done = func(o *op.Op) {
+				n, err := o.Result()
+				if err == nil && n != block {
+					err = io.ErrShortWrite
+				}
+				done <- err
+			}
+			_, err := e.loop.Submit(ways[i%len(ways)](&ops[i], f, b, int64(i*block)))
+			assert.NoError(e, err)
+		}
+	})
+	for range ops {
+		require.NoError(e, await(e, done))
+	}
+}
+
+// What is written with O_DIRECT, at first behind the end of the file and then over what
+// is there, is read back, however many operations are in flight and of whatever kind.
+func directMany(e *env) {
+	l := e.start()
+	f, align := e.direct(nil)
+	block := 2 * align
+	data, back := l.Memory(directBlocks*block), l.Memory(directBlocks*block)
+	for round := range 3 {
+		copy(data, pattern(round, len(data)))
+		e.all(directWrites, f, data, block)
+		clear(back)
+		e.all(directReads, f, back, block)
+		requireSame(e, data, back)
+	}
+}
+
+// Each of many has one result, its own or that it was cancelled, whatever is cancelled and
+// closed meanwhile.
+func directCancelled(e *env) {
+	l := e.start()
+	f, align := e.direct(nil)
+	data := l.Memory(directBlocks * align)
+	copy(data, pattern(0, len(data)))
+	e.all(directWrites[:1], f, data, align)
+	back := l.Memory(len(data))
+	ops, ends := make([]op.Op, directBlocks), make([]int, directBlocks)
+	done := make(chan error, 2*directBlocks)
+	e.onLoop(func() {
+		for i := range ops {
+			ops[i].Done = func(o *op.Op) {
+				ends[i]++
+				n, err := o.Result()
+				if err == nil && n != align {
+					err = io.ErrUnexpectedEOF
+				}
+				if errors.Is(err, op.ErrCanceled) {
+					clear(back[i*align : (i+1)*align])
+					copy(back[i*align:], data[i*align:(i+1)*align])
+					err = nil
+				}
+				done <- err
+			}
+			t, err := l.Submit(ops[i].ReadAt(f, back[i*align:(i+1)*align], int64(i*align)))
+			assert.NoError(e, err)
+			if i%3 == 0 {
+				l.Cancel(t)
+			}
+		}
+		assert.NoError(e, f.Close(nil))
+	})
+	for range ops {
+		require.NoError(e, await(e, done))
+	}
+	requireSame(e, data, back)
+	e.onLoop(func() {
+		for i, n := range ends {
+			assert.Equal(e, 1, n, i)
+		}
+	})
 }
