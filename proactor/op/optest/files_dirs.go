@@ -69,7 +69,10 @@ func listingMeanwhile(e *env) {
 			_ = os.Remove(filepath.Join(dir, fmt.Sprint(i)))
 		}
 	}()
-	for over := false; !over; {
+	for i, over := 0, false; !over; i++ {
+		if i == 20 {
+			<-gone // on one processor, who removes could wait for who lists for minutes
+		}
 		select {
 		case <-gone:
 			over = true // one more, after the last
