@@ -77,11 +77,11 @@ func WithEntries(n int) Option { return func(o *options) { o.entries = max(n, 1)
 // WithWorkers sets how many goroutines execute blocking system calls at most;
 // the default is twice GOMAXPROCS, at least 4.
 //
-// On the engine epoll files are read and written by workers, which need a place
-// (GOMAXPROCS) beside the loop's; one more that is free spares both that Go takes
-// theirs away during a system call. On one processor GOMAXPROCS=3 brought a server
-// with an append-only log 1.14 times the requests of GOMAXPROCS=1 (examples/kv sets
-// it so).
+// On the engine epoll files are read and written by workers, but for reads of what the
+// page cache has, and for O_DIRECT, which the disk does on its own. They need a place
+// (GOMAXPROCS) beside the loop's; one more that is free spares both that Go takes theirs
+// away during a system call. On one processor GOMAXPROCS=3 brought a server with an
+// append-only log 1.14 times the requests of GOMAXPROCS=1 (examples/kv sets it so).
 func WithWorkers(n int) Option { return func(o *options) { o.workers = max(n, 1) } }
 
 // WithMaxPosts sets how many posted functions may wait; the default is 65536.

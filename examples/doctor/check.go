@@ -32,6 +32,7 @@ func (h *host) checks(f *finding, engine string) []check {
 		h.checkSomaxconn(where),
 		h.checkFiles(),
 		h.checkPipes(),
+		h.checkAIO(engine),
 		h.checkPlaces(engine),
 		h.checkCPU(engine),
 	}

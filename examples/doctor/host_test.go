@@ -137,6 +137,18 @@ func TestLimitsOfFilesAndConnections(t *testing.T) {
 	require.Equal(t, "64 (hard 4096)", h.checkNofile(nil).Value)
 }
 
+func TestRequestsForODirectAreSharedByAll(t *testing.T) {
+	h := files("/proc/sys/fs/aio-max-nr", "65536", "/proc/sys/fs/aio-nr", "65400")
+	h.procs = 1
+	require.Equal(t, check{Name: "fs.aio-max-nr", Value: "65536 (65400 taken)", Level: ok}, h.checkAIO("io_uring"))
+	require.Equal(t, note, h.checkAIO("epoll").Level)
+	require.Contains(t, h.checkAIO("epoll").Advice, "sysctl fs.aio-max-nr")
+	h = files("/proc/sys/fs/aio-max-nr", "65536", "/proc/sys/fs/aio-nr", "65280")
+	h.procs = 1
+	require.Equal(t, ok, h.checkAIO("epoll").Level)
+	require.Equal(t, "unknown", files().checkAIO("epoll").Value)
+}
+
 func TestLimitsOfPipes(t *testing.T) {
 	h := files("/proc/sys/fs/pipe-user-pages-soft", "16384", "/proc/sys/fs/pipe-max-size", "1048576")
 	require.Equal(t, check{Name: "fs.pipe-user-pages-soft", Value: "16384: 64 MiB for each user, 256 relays", Level: ok}, h.checkPipes())

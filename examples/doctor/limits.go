@@ -132,6 +132,26 @@ func (h *host) checkPipes() check {
 	return c
 }
 
+// aioRequests is what the epoll engine of a loop takes of fs.aio-max-nr once it reads or
+// writes with O_DIRECT.
+const aioRequests = 256
+
+func (h *host) checkAIO(engine string) check {
+	c := check{Name: "fs.aio-max-nr", Level: ok}
+	most, found := h.number(c.Name)
+	if !found {
+		c.Value = "unknown"
+		return c
+	}
+	taken, _ := h.number("fs.aio-nr")
+	c.Value = fmt.Sprintf("%s (%d taken)", count(most), taken)
+	if engine == "epoll" && taken+uint64(h.procs)*aioRequests > most {
+		c.Level = note
+		c.Advice = fmt.Sprintf("all processes share it, and a loop on epoll takes %d for O_DIRECT, or else a worker for each read and write: sysctl fs.aio-max-nr", aioRequests)
+	}
+	return c
+}
+
 // places is what a program wants that works with files on epoll: one for the loop, one
 // for a worker, one that is free (proactor.WithWorkers).
 const places = 3

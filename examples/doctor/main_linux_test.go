@@ -99,7 +99,7 @@ func TestMachinesGetJSON(t *testing.T) {
 	require.Positive(t, r.Ring.Entries)
 	require.Greater(t, len(r.Ring.Features), 10)
 	require.Greater(t, len(r.Ring.Operations), 30)
-	require.Len(t, r.Checks, 10)
+	require.Len(t, r.Checks, 11)
 }
 
 func TestWithEpollIoUringIsNotTried(t *testing.T) {
