@@ -218,7 +218,8 @@ func (r *rewrite) change() {
 	l := r.log
 	r.done, l.rewrite = true, nil
 	old, oldPlain, before := l.file, l.plain, l.off
-	l.file, l.plain, l.off, l.base, l.zeroed, l.noFill = r.file, r.plain, r.off, r.off, r.off, false
+	l.use(r.plain, r.file)
+	l.off, l.base, l.zeroed = r.off, r.off, r.off
 	_ = oldPlain.Close()
 	_ = old.Close(nil) // by an operation: the file goes with it, which takes its time
 	l.syncName(func(err error) {

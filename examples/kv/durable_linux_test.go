@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"sync"
@@ -308,6 +309,39 @@ func TestZerosAreThereBeforeTheLogIs(t *testing.T) {
 			})
 		}
 		require.InDelta(t, 60*len(val)/fillSize+1, len(ends), 1, "no more writes of zeros than that")
+	})
+}
+
+// The log is told of its own errors: it shares no open file, whose offset they would
+// share, too, with the zeros.
+func TestTheZerosHaveAnOpenFileOfTheirOwn(t *testing.T) {
+	harness.EachEngine(t, func(t *testing.T, engine string) {
+		s := serve(t, engine, "-file", t.TempDir()+"/log")
+		n := connect(t, s.at)
+		check := func() {
+			s.on(t, func() {
+				l := s.log
+				_, err := unix.Seek(l.zeroFile.FD(), 123, io.SeekStart)
+				require.NoError(t, err)
+				off, err := unix.Seek(l.file.FD(), 0, io.SeekCurrent)
+				require.NoError(t, err)
+				require.NotEqual(t, int64(123), off)
+				fd, err := duplicateFD(l.zeroFile.FD())
+				require.NoError(t, err)
+				zeros := os.NewFile(uintptr(fd), "zeros")
+				require.True(t, isAt(zeros, l.path), "it is the same file")
+				require.NoError(t, zeros.Close())
+			})
+		}
+		require.Equal(t, "OK", n.must(t, "SET", "a", "1"))
+		check()
+		n.must(t, "BGREWRITEAOF")
+		s.until(t, "it is compacted", func() bool { return s.log.compactions == 1 })
+		check()
+		require.Equal(t, "OK", n.must(t, "SET", "b", "2"))
+		s.until(t, "there are zeros", func() bool { return !s.log.busy() && s.log.zeroed > s.log.off })
+		require.NoError(t, s.end())
+		require.Equal(t, []any{"1", "2"}, connect(t, serve(t, engine, "-file", s.config.file).at).must(t, "MGET", "a", "b"))
 	})
 }
 

@@ -35,9 +35,9 @@ func (l *appendLog) fillMore() {
 // what is written over them has then nothing but itself to wait for.
 func (l *appendLog) fillNext() {
 	if l.isFilled() {
-		l.fill.Fdatasync(l.file)
+		l.fill.Fdatasync(l.zeroFile)
 	} else {
-		l.fill.WriteAt(l.file, l.zeros, l.zerosAt)
+		l.fill.WriteAt(l.zeroFile, l.zeros, l.zerosAt)
 	}
 	if _, err := l.loop.Submit(&l.fill); err != nil {
 		l.filling = 0
@@ -47,7 +47,7 @@ func (l *appendLog) fillNext() {
 func (l *appendLog) isFilled() bool { return l.zerosAt-l.filling >= fillSize }
 
 // filled goes on after a piece. If there is no room for zeros, there are none: they
-// are for speed only. But a sync that fails may have been told what was the log's own.
+// are for speed only. But a disk that has failed is not to be trusted with the log.
 func (l *appendLog) filled(o *proactor.Op) {
 	n, err := o.Result()
 	switch {

@@ -82,11 +82,12 @@ type appendLog struct {
 	dirty   bool  // something was written since the last sync began
 	synced  int64 // ms: when the last one began, for everysec
 
-	zeroed  int64 // zeros reach up to here
-	filling int64 // from here on they are being written; 0: they aren't
-	zerosAt int64 // and up to here they have been
-	fill    proactor.Op
-	zeros   []byte
+	zeroed   int64 // zeros reach up to here
+	filling  int64 // from here on they are being written; 0: they aren't
+	zerosAt  int64 // and up to here they have been
+	zeroFile *proactor.File
+	fill     proactor.Op
+	zeros    []byte
 
 	rewrite   *rewrite // the compaction under way
 	base      int64    // the size after the last one, or what it would have been
@@ -94,7 +95,7 @@ type appendLog struct {
 
 	notBefore   int64 // ms: when the next may begin
 	compactions int
-	noFill      bool // there was no room for zeros
+	noFill      bool // there was no room for zeros, or no way to them
 	gatherMax   int
 }
 

@@ -18,13 +18,15 @@ func openLog(loop *proactor.Loop, c *config, d *data, errs io.Writer) (*appendLo
 		return nil, err
 	}
 	l := &appendLog{loop: loop, data: d, path: c.file, policy: c.fsync, plain: f, batch: 1, compactAt: c.compact, gatherMax: gatherLimit, pauseMax: pauseMax}
+	var file *proactor.File
 	if err = l.load(c.repair, errs); err == nil {
-		err = l.adopt(f)
+		file, err = l.handle(f)
 	}
 	if err != nil {
 		_ = f.Close()
 		return nil, err
 	}
+	l.use(f, file)
 	// What a compaction would have left: a file that has had none for long, because
 	// the program ended each time, may begin one soon.
 	l.base = min(l.off, d.size())
@@ -98,19 +100,37 @@ func (l *appendLog) load(repair bool, errs io.Writer) error {
 	return syncDir(l.path)
 }
 
-// adopt gives the loop a descriptor of the file.
-func (l *appendLog) adopt(f *os.File) error {
+// use goes on with the file f, which is file for the loop. The zeros have a descriptor
+// that was opened anew: the kernel tells each open file once of an error of the disk, and
+// what the log has lost must not be told to the zeros alone.
+func (l *appendLog) use(f *os.File, file *proactor.File) {
+	if l.zeroFile != nil {
+		_ = l.zeroFile.Close(nil)
+		l.zeroFile = nil
+	}
+	l.plain, l.file = f, file
+	if l.policy != always {
+		return
+	}
+	if anew, err := reopen(f); err == nil {
+		l.zeroFile, _ = l.handle(anew)
+		_ = anew.Close()
+	}
+	l.noFill = l.zeroFile == nil // they are for speed only
+}
+
+// handle returns a descriptor of the loop's for what f has open.
+func (l *appendLog) handle(f *os.File) (*proactor.File, error) {
 	fd, err := duplicateFD(int(f.Fd()))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	file, err := l.loop.NewFile(fd, l.path)
 	if err != nil {
 		_ = os.NewFile(uintptr(fd), l.path).Close()
-		return err
+		return nil, err
 	}
-	l.plain, l.file = f, file
-	return nil
+	return file, nil
 }
 
 // finish ends the log, when the loop has ended: it writes what is still there,

@@ -13,6 +13,8 @@ func lockFile(*os.File) error { return errors.ErrUnsupported }
 
 func duplicateFD(int) (int, error) { return -1, errors.ErrUnsupported }
 
+func reopen(*os.File) (*os.File, error) { return nil, errors.ErrUnsupported }
+
 func syncDir(string) error { return errors.ErrUnsupported }
 
 func cpuTimes() (user, system float64) { return 0, 0 }
