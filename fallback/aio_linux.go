@@ -1,6 +1,7 @@
 package fallback
 
 import (
+	"math"
 	"sync/atomic"
 	"syscall"
 	"unsafe"
@@ -13,13 +14,14 @@ import (
 // io_uring allow. What it begins with O_DIRECT the disk does on its own, and no thread
 // waits for that; without O_DIRECT it would do all in the submission, and isn't used.
 //
-// RWF_NOWAIT has the kernel refuse what would make the loop wait: a write that makes the
-// file longer, pages of it in the cache that are dirty, a full queue of the disk. That
-// and all that doesn't work this way goes to the workers, as it would without.
+// RWF_NOWAIT has the kernel refuse most of what would make the loop wait: a write that makes
+// the file longer, pages of it in the cache, a full queue of the disk. (Ext4 still reads the
+// blocks that say where the data is, if they aren't in memory, as for a ring.) That and all
+// that doesn't work this way goes to the workers, as it would without.
 type aio struct {
 	ring  *aioRing // nil: not needed yet, or refused
-	tried bool
-	batch []iocb // gathered for the next submission
+	off   bool     // isn't to be tried, or not again
+	batch []iocb   // gathered for the next submission
 	order []*iocb
 	ops   []*op.Op // that are gathered or in flight, by the data of their iocb
 	free  []uint32 // the other places among them
@@ -82,18 +84,18 @@ type aioRing struct {
 
 const aioMagic = 0xa10a10a1
 
-// open makes the context, once.
+// open makes the context, once. While fs.aio-max-nr is used up there is none (EAGAIN).
 func (a *aio) open() bool {
-	if a.tried {
+	if a.ring != nil || a.off {
 		return a.ring != nil
 	}
-	a.tried = true
 	if _, _, errno := unix.Syscall(unix.SYS_IO_SETUP, aioMax, uintptr(unsafe.Pointer(&a.ring)), 0); errno != 0 {
-		a.ring = nil
+		a.ring, a.off = nil, errno != unix.EAGAIN && errno != unix.ENOMEM
 		return false
 	}
 	if a.ring.magic != aioMagic || a.ring.incompat != 0 {
 		a.close()
+		a.off = true
 		return false
 	}
 	a.batch, a.order = make([]iocb, 0, aioBatch), make([]*iocb, aioBatch)
@@ -134,7 +136,7 @@ func (e *Engine) direct(o *op.Op) bool {
 	if r.Code == op.Preadv2 || r.Code == op.Pwritev2 {
 		flags = r.Args().Flags
 	}
-	if flags&^(unix.RWF_DSYNC|unix.RWF_SYNC) != 0 || !a.open() || len(a.free) == 0 {
+	if flags&^(unix.RWF_DSYNC|unix.RWF_SYNC) != 0 || r.RestOff() > math.MaxInt64-op.MaxBytes || !a.open() || len(a.free) == 0 {
 		return false
 	}
 	cb := iocb{opcode: iocbRead, fd: uint32(r.Handle.State().FD), off: r.RestOff(), flags: iocbFlagResFD, resFD: uint32(e.waker.FD())}
@@ -177,15 +179,15 @@ func (e *Engine) submitDirect() {
 	for i := 0; i < len(a.batch); {
 		e.counters.Enters++
 		n, _, errno := syscall.Syscall(unix.SYS_IO_SUBMIT, uintptr(unsafe.Pointer(a.ring)), uintptr(len(a.batch)-i), uintptr(unsafe.Pointer(&a.order[i])))
-		if errno == 0 {
+		if errno == 0 && n > 0 {
 			i += int(n)
 			continue
 		}
-		o := a.take(a.batch[i].data)
-		if errno != unix.EAGAIN {
+		o := a.take(a.batch[i].data) // the first of them is refused
+		if errno != unix.EAGAIN && errno != unix.EBADF {
 			o.Req().Handle.State().Bits |= op.NoWait // the file system can't, or the kernel
 		}
-		e.delegate(o)
+		e.again(o)
 		i++
 	}
 	a.batch = a.batch[:0]
@@ -210,13 +212,34 @@ func (e *Engine) collectDirect() {
 		switch ret {
 		case -int32(unix.EOPNOTSUPP):
 			o.Req().Handle.State().Bits |= op.NoWait
-			e.delegate(o)
+			e.again(o)
 		case op.EAGAIN, -int32(unix.EINTR):
-			e.delegate(o)
+			e.again(o)
 		default:
 			e.finish(o, ret)
 		}
 	}
+}
+
+// cancelDirect takes back what was only gathered.
+func (e *Engine) cancelDirect(o *op.Op) {
+	a := &e.aio
+	for i := range a.batch {
+		if data := a.batch[i].data; a.ops[data] == o {
+			a.batch = append(a.batch[:i], a.batch[i+1:]...)
+			e.finish(a.take(data), -int32(unix.ECANCELED))
+			return
+		}
+	}
+}
+
+// again gives the workers what the kernel has refused, unless it was asked to end meanwhile.
+func (e *Engine) again(o *op.Op) {
+	if o.Req().Why != op.NotAsked {
+		e.finish(o, -int32(unix.ECANCELED))
+		return
+	}
+	e.delegate(o)
 }
 
 // delegate gives an operation to the workers.

@@ -1,9 +1,11 @@
 package fallback_test
 
 import (
+	"math"
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 	"unsafe"
 
 	"github.com/seed-2ff0fea0/go-proactor/fallback"
@@ -20,17 +22,15 @@ const block = 4096
 func TestDirectAccessNeedsNoWorker(t *testing.T) {
 	for name, refuse := range map[string]bool{"allowed": false, "refused": true} {
 		t.Run(name, func(t *testing.T) {
-			e, err := fallback.New(fallback.Options{Workers: 2})
-			require.NoError(t, err)
-			if refuse {
-				e.RefuseAIO()
-			} else {
+			if !refuse {
 				needAIO(t)
 			}
+			e, err := fallback.New(fallback.Options{Workers: 2, NoAIO: refuse})
+			require.NoError(t, err)
 			l, err := proactor.New(proactor.WithEngine(e))
 			require.NoError(t, err)
 			defer func() { require.NoError(t, l.Close()) }()
-			f := direct(t, l)
+			f, _ := direct(t, l)
 			b := l.Memory(64 * block)
 			ops := make([]op.Op, 64)
 			each := func(prepare func(o *op.Op, b []byte, off int64)) (jobs uint64) {
@@ -75,16 +75,16 @@ func TestDirectAccessNeedsNoWorker(t *testing.T) {
 }
 
 // direct makes an empty file, opened with O_DIRECT.
-func direct(t *testing.T, l *proactor.Loop) *proactor.File {
-	name := filepath.Join(t.TempDir(), "file")
+func direct(t *testing.T, l *proactor.Loop) (f *proactor.File, name string) {
+	name = filepath.Join(t.TempDir(), "file")
 	fd, err := unix.Open(name, unix.O_RDWR|unix.O_CREAT|unix.O_DIRECT|unix.O_CLOEXEC, 0o600)
 	if err == unix.EINVAL {
 		t.Skip("the file system has no O_DIRECT")
 	}
 	require.NoError(t, err)
-	f, err := l.NewFile(fd, name)
+	f, err = l.NewFile(fd, name)
 	require.NoError(t, err)
-	return f
+	return f, name
 }
 
 // needAIO skips where the kernel or the file system has no io_submit(2) that doesn't wait.
@@ -95,18 +95,121 @@ func needAIO(t *testing.T) {
 	}
 	_, _, errno := unix.Syscall(unix.SYS_IO_DESTROY, ctx, 0, 0)
 	require.Zero(t, errno)
-	name := filepath.Join(t.TempDir(), "probe")
-	require.NoError(t, os.WriteFile(name, make([]byte, 2*block), 0o600))
-	fd, err := unix.Open(name, unix.O_RDWR|unix.O_DIRECT|unix.O_CLOEXEC, 0)
-	if err != nil {
+	fd, err := unix.Open(filepath.Join(t.TempDir(), "probe"), unix.O_RDWR|unix.O_CREAT|unix.O_DIRECT|unix.O_CLOEXEC, 0o600)
+	if err == unix.EINVAL {
 		t.Skip("O_DIRECT: ", err)
 	}
+	require.NoError(t, err)
 	defer unix.Close(fd)
-	require.NoError(t, unix.Fsync(fd))
 	b, err := unix.Mmap(-1, 0, block, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, unix.Munmap(b)) }()
-	if _, err := unix.Pwritev2(fd, [][]byte{b}, 0, unix.RWF_NOWAIT); err != nil {
+	_, err = unix.Pwrite(fd, b, 0)
+	require.NoError(t, err)
+	switch _, err = unix.Pwritev2(fd, [][]byte{b}, 0, unix.RWF_NOWAIT); err {
+	case unix.EOPNOTSUPP, unix.EINVAL, unix.ENOSYS:
 		t.Skip("RWF_NOWAIT: ", err)
+	}
+	require.NoError(t, err)
+}
+
+// An operation that was asked to end before a worker has begun it doesn't begin: neither
+// one that was only gathered nor one that the kernel has refused.
+func TestDirectAccessThatHasNotBegunIsCancelled(t *testing.T) {
+	needAIO(t)
+	e, err := fallback.New(fallback.Options{Workers: 1})
+	require.NoError(t, err)
+	l, err := proactor.New(proactor.WithEngine(e))
+	require.NoError(t, err)
+	defer func() { require.NoError(t, l.Close()) }()
+	f, name := direct(t, l)
+	zeros := l.Memory(block)
+	_, err = unix.Pwrite(f.FD(), zeros, 0)
+	require.NoError(t, err)
+	busy, free := make(chan struct{}), make(chan struct{})
+	defer close(free)
+	_, err = l.Go(func() { close(busy); <-free }, nil)
+	require.NoError(t, err)
+	_, err = l.RunOnce(0)
+	require.NoError(t, err)
+	<-busy // the worker is
+	b := l.Memory(block)
+	b[0] = 'x'
+	for what, prepare := range map[string]func(o *op.Op) *op.Op{
+		"gathered": func(o *op.Op) *op.Op { return o.WriteAt(f, b, 0) },
+		"refused":  func(o *op.Op) *op.Op { return o.WritevAt(f, [][]byte{b[:block/2], b[block/2:]}, block) },
+		"a job":    func(o *op.Op) *op.Op { return o.WriteAt(f, b, block) },
+	} {
+		for want, end := range map[error]func(o *op.Op){
+			op.ErrCanceled:         func(*op.Op) {},
+			os.ErrDeadlineExceeded: func(o *op.Op) { o.SetDeadline(time.Now()) },
+		} {
+			o := op.Op{Done: func(*op.Op) {}}
+			end(prepare(&o))
+			ticket, err := l.Submit(&o)
+			require.NoError(t, err)
+			if what == "a job" {
+				_, err := l.RunOnce(0)
+				require.NoError(t, err)
+			}
+			if want == op.ErrCanceled {
+				l.Cancel(ticket)
+			}
+			for until := time.Now().Add(time.Minute); o.InFlight(); {
+				_, err := l.RunOnce(time.Second)
+				require.NoError(t, err)
+				require.True(t, time.Now().Before(until), "%s: it waits for the worker", what)
+			}
+			n, err := o.Result()
+			require.Zero(t, n, what)
+			require.ErrorIs(t, err, want, what)
+		}
+	}
+	after, err := os.ReadFile(name)
+	require.NoError(t, err)
+	require.Equal(t, make([]byte, block), after, "nothing was written")
+}
+
+// What is wrong with one operation is no reason to do without for the others.
+func TestAWrongDirectAccessLeavesTheOthersAlone(t *testing.T) {
+	needAIO(t)
+	e, err := fallback.New(fallback.Options{Workers: 1})
+	require.NoError(t, err)
+	l, err := proactor.New(proactor.WithEngine(e))
+	require.NoError(t, err)
+	defer func() { require.NoError(t, l.Close()) }()
+	name := filepath.Join(t.TempDir(), "file")
+	require.NoError(t, os.WriteFile(name, make([]byte, block), 0o600))
+	fd, err := unix.Open(name, unix.O_RDONLY|unix.O_DIRECT|unix.O_CLOEXEC, 0)
+	require.NoError(t, err)
+	require.NoError(t, unix.Fsync(fd))
+	f, err := l.NewFile(fd, name)
+	require.NoError(t, err)
+	b := l.Memory(block)
+	do := func(o *op.Op) (int, error) {
+		o.Done = func(*op.Op) {}
+		_, err := l.Submit(o)
+		require.NoError(t, err)
+		for o.InFlight() {
+			_, err := l.RunOnce(-1)
+			require.NoError(t, err)
+		}
+		return o.Result()
+	}
+	for name, wrong := range map[string]struct {
+		prepare func(o *op.Op) *op.Op
+		err     error
+	}{
+		"not for writing": {func(o *op.Op) *op.Op { return o.WriteAt(f, b, 0) }, unix.EBADF},
+		"too far":         {func(o *op.Op) *op.Op { return o.ReadAt(f, b, math.MaxInt64/block*block) }, unix.EINVAL},
+		"not aligned":     {func(o *op.Op) *op.Op { return o.ReadAt(f, b, 1) }, unix.EINVAL},
+	} {
+		_, err := do(wrong.prepare(new(op.Op)))
+		require.ErrorIs(t, err, wrong.err, name)
+		before := l.Stats().Engine.Jobs
+		n, err := do(new(op.Op).ReadAt(f, b, 0))
+		require.NoError(t, err)
+		require.Equal(t, block, n)
+		require.Equal(t, before, l.Stats().Engine.Jobs, "after %s", name)
 	}
 }

@@ -74,6 +74,7 @@ func New(o Options) (*Engine, error) {
 		}
 	}
 	e.workers = op.NewWorkers(o.Workers, e.waker.Wake)
+	e.aio.off = o.NoAIO
 	return e, nil
 }
 
@@ -213,6 +214,7 @@ func (e *Engine) Cancel(o *op.Op) {
 	r := o.Req()
 	s := r.Handle
 	if r.Code.Info().Way != op.ByReadiness || s.State().Bits&op.Refused != 0 || s.State().Kind.IsFile() && r.Code != op.Poll || r.Away() {
+		e.cancelDirect(o)
 		e.workers.Cancel(o)
 		return
 	}
@@ -229,10 +231,9 @@ func (e *Engine) Cancel(o *op.Op) {
 // LetBegin submits what a disk can begin with, and reports whether, since it was last
 // asked, the workers have been given a system call that is the only thing they have to do:
 // they are goroutines.
-func (e *Engine) LetBegin(more bool) bool {
-	if more {
-		e.submitDirect()
-	}
+func (e *Engine) LetBegin(bool) bool {
+	e.submitDirect()
+	e.collectDirect() // what the kernel has refused: a worker's
 	return e.workers.Alone()
 }
 

@@ -111,7 +111,8 @@
 //
 // [WithEngineName], else the environment variable PROACTOR_ENGINE (auto,
 // io_uring, epoll), else io_uring if it proves to work and epoll if not.
-// [Loop.Engine] tells which, and why.
+// [Loop.Engine] tells which, and why. PROACTOR_AIO=off ([AIOVar]) leaves
+// O_DIRECT to the workers of epoll.
 //
 // # Map
 //

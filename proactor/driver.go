@@ -92,6 +92,9 @@ func (l *Loop) enter() error {
 	if runtime.NumCPU() == 1 || runtime.GOMAXPROCS(0) == 1 {
 		l.delegator, _ = l.engine.(op.Delegator)
 	}
+	held.Lock()
+	held.loops[l] = struct{}{}
+	held.Unlock()
 	return nil
 }
 
@@ -302,12 +305,12 @@ func (l *Loop) abandon() {
 	}
 }
 
-// kept holds the engines of loops whose close ran out of patience: the kernel
-// may still write to what they hold.
-var kept struct {
+// held has the loops that run, and keeps those whose close ran out of patience, or that
+// were dropped without one: the kernel may still write to what their operations hold.
+var held = struct {
 	sync.Mutex
-	loops []*Loop
-}
+	loops map[*Loop]struct{}
+}{loops: map[*Loop]struct{}{}}
 
 // leave releases the engine and gives the thread back.
 func (l *Loop) leave() {
@@ -316,11 +319,11 @@ func (l *Loop) leave() {
 	l.pipes.Close()
 	if l.engine.InFlight() == 0 {
 		_ = l.engine.Close()
+		held.Lock()
+		delete(held.loops, l)
+		held.Unlock()
 	} else {
 		l.flushPeers(true)
-		kept.Lock()
-		kept.loops = append(kept.loops, l)
-		kept.Unlock()
 	}
 	l.state.Store(ended)
 	runtime.UnlockOSThread()

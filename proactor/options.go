@@ -36,6 +36,11 @@ type options struct {
 // sandboxes that kill a process for trying make necessary.
 const EngineVar = "PROACTOR_ENGINE"
 
+// AIOVar is the environment variable that with off keeps the engine epoll from trying
+// Linux AIO, io_submit(2), for files opened with O_DIRECT: they are the workers' then. It
+// is for sandboxes that kill a process for trying.
+const AIOVar = "PROACTOR_AIO"
+
 func defaults() options {
 	return options{
 		entries:  1024,

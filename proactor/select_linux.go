@@ -50,7 +50,7 @@ func openRing(o *options) (op.Engine, error) {
 }
 
 func openEpoll(o *options) (op.Engine, error) {
-	e, err := fallback.New(fallback.Options{Events: o.entries, Workers: o.workers, Park: o.netpoller})
+	e, err := fallback.New(fallback.Options{Events: o.entries, Workers: o.workers, NoAIO: os.Getenv(AIOVar) == "off", Park: o.netpoller})
 	if err != nil {
 		return nil, err
 	}

@@ -88,7 +88,7 @@ type Completion struct {
 
 // Counters are an engine's statistics, counted since it was made.
 type Counters struct {
-	Enters     uint64 // system calls that submit or wait: io_uring_enter, epoll_wait
+	Enters     uint64 // system calls that submit or wait: io_uring_enter, epoll_wait, io_submit
 	Waits      uint64 // those of them that were allowed to block
 	Starts     uint64 // attempts begun
 	Emulated   uint64 // attempts that went the fallback's way on a ring

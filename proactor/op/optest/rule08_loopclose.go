@@ -34,6 +34,7 @@ var rule08 = []test{
 	{"Rule08_CloseWaitsForWhatCannotBeInterrupted", closeWaitsForTheDeaf},
 	{"Rule08_ACloseWithoutPatienceReturnsTheContextsError", closeLosesPatience},
 	{"Rule08_WhatTheKernelStillHoldsIsNotReused", keptMemory},
+	{"Rule08_ALoopThatIsDroppedKeepsWhatTheKernelHolds", droppedLoop},
 	{"Rule08_CloseContextThatIsNotExceededIsClose", closeContextInTime},
 	{"Rule08_ACallbackOfAClosingLoopMaySubmitAndIsRefused", refusedWhileClosing},
 	{"Rule08_AClosedLoopTakesNoDescriptor", registerAfterClose},

@@ -8,7 +8,9 @@ import (
 	"runtime"
 	"sync/atomic"
 	"time"
+	"weak"
 
+	"github.com/seed-2ff0fea0/go-proactor/proactor"
 	"github.com/seed-2ff0fea0/go-proactor/proactor/op"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
@@ -120,6 +122,45 @@ func keptMemory(e *env) {
 		await(e, probe)
 		require.False(e, collected.Load(), "a buffer that the kernel holds was collected")
 	})
+}
+
+// Nobody has a loop any more that was never closed, but the kernel its receive.
+func droppedLoop(e *env) {
+	type memory [1 << 16]byte
+	a, b := e.fds(unix.SOCK_STREAM)
+	e.Cleanup(func() { unix.Close(b) })
+	begin := func() (weak.Pointer[proactor.Loop], weak.Pointer[memory]) {
+		l, err := proactor.New(proactor.WithEngine(e.open(e.T, Config{Entries: 256, Workers: 4})))
+		require.NoError(e, err)
+		h, err := l.Register(a)
+		require.NoError(e, err)
+		buf := new(memory)
+		_, err = l.Submit((&op.Op{Done: func(*op.Op) {}}).Recv(h, buf[:]))
+		require.NoError(e, err)
+		for range 3 {
+			_, err = l.RunOnce(0)
+			require.NoError(e, err)
+		}
+		return weak.Make(l), weak.Make(buf)
+	}
+	ended := make(chan bool)
+	go func() { // the loop's
+		defer close(ended)
+		l, buf := begin()
+		for range 3 {
+			runtime.GC()
+		}
+		ended <- buf.Value() != nil
+		if again := l.Value(); again != nil {
+			_ = again.Close()
+		}
+		for until := time.Now().Add(patience); buf.Value() != nil && time.Now().Before(until); {
+			runtime.GC()
+		}
+		ended <- buf.Value() == nil
+	}()
+	require.True(e, await(e, ended), "a buffer that the kernel holds was collected")
+	require.True(e, await(e, ended), "a loop that was closed keeps its memory")
 }
 
 func closeContextInTime(e *env) {
