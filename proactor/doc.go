@@ -138,7 +138,7 @@
 //     [ErrRunning], [ErrTorn].
 //   - Limits: [WithEntries], [WithWorkers], [WithMaxPosts], [WithMaxCalls], [WithMaxWork],
 //     [WithBatch], [WithLinger], [WithBuffers], [WithQuota], [WithZeroCopyFrom].
-//   - The engine, and how it waits: [WithEngineName], [EngineVar], [WithEngine];
+//   - The engine, and how it waits: [WithEngineName], [EngineVar], [AIOVar], [WithEngine];
 //     [WithBusyPoll], [WithNetpoller].
 //   - What goes on: [Loop.Stats], [Stats]; [WithSlowCallback], [SlowCallback].
 package proactor
