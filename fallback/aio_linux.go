@@ -50,7 +50,7 @@ type iocb struct {
 	data    uint64
 	rwFlags uint64
 	opcode  uint16
-	prio    int16
+	_       int16
 	fd      uint32
 	buf     uint64
 	n       uint64
