@@ -22,14 +22,7 @@ const block = 4096
 func TestDirectAccessNeedsNoWorker(t *testing.T) {
 	for name, refuse := range map[string]bool{"allowed": false, "refused": true} {
 		t.Run(name, func(t *testing.T) {
-			if !refuse {
-				needAIO(t)
-			}
-			e, err := fallback.New(fallback.Options{Workers: 2, NoAIO: refuse})
-			require.NoError(t, err)
-			l, err := proactor.New(proactor.WithEngine(e))
-			require.NoError(t, err)
-			defer func() { require.NoError(t, l.Close()) }()
+			l := aioLoop(t, fallback.Options{Workers: 2, NoAIO: refuse})
 			f, _ := direct(t, l)
 			const n = 16 // a disk's queue takes so many
 			b := l.Memory(n * block)
@@ -73,6 +66,19 @@ func TestDirectAccessNeedsNoWorker(t *testing.T) {
 			}), "who polls is a worker")
 		})
 	}
+}
+
+// aioLoop returns a loop on an engine with the options.
+func aioLoop(t *testing.T, o fallback.Options) *proactor.Loop {
+	if !o.NoAIO {
+		needAIO(t)
+	}
+	e, err := fallback.New(o)
+	require.NoError(t, err)
+	l, err := proactor.New(proactor.WithEngine(e))
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, l.Close()) })
+	return l
 }
 
 // direct makes an empty file, opened with O_DIRECT.
@@ -123,15 +129,9 @@ func needAIO(t *testing.T) {
 // An operation that was asked to end before a worker has begun it doesn't begin: neither
 // one that was only gathered nor one that the kernel has refused.
 func TestDirectAccessThatHasNotBegunIsCancelled(t *testing.T) {
-	needAIO(t)
-	e, err := fallback.New(fallback.Options{Workers: 1})
-	require.NoError(t, err)
-	l, err := proactor.New(proactor.WithEngine(e))
-	require.NoError(t, err)
-	defer func() { require.NoError(t, l.Close()) }()
+	l := aioLoop(t, fallback.Options{Workers: 1})
 	f, name := direct(t, l)
-	zeros := l.Memory(block)
-	_, err = unix.Pwrite(f.FD(), zeros, 0)
+	_, err := unix.Pwrite(f.FD(), l.Memory(block), 0)
 	require.NoError(t, err)
 	busy, free := make(chan struct{}), make(chan struct{})
 	defer close(free)
@@ -179,12 +179,7 @@ func TestDirectAccessThatHasNotBegunIsCancelled(t *testing.T) {
 
 // What is wrong with one operation is no reason to do without for the others.
 func TestAWrongDirectAccessLeavesTheOthersAlone(t *testing.T) {
-	needAIO(t)
-	e, err := fallback.New(fallback.Options{Workers: 1})
-	require.NoError(t, err)
-	l, err := proactor.New(proactor.WithEngine(e))
-	require.NoError(t, err)
-	defer func() { require.NoError(t, l.Close()) }()
+	l := aioLoop(t, fallback.Options{Workers: 1})
 	name := filepath.Join(t.TempDir(), "file")
 	require.NoError(t, os.WriteFile(name, make([]byte, block), 0o600))
 	fd, err := unix.Open(name, unix.O_RDONLY|unix.O_DIRECT|unix.O_CLOEXEC, 0)
