@@ -44,13 +44,13 @@ const (
 	iocbFlagResFD = 1
 )
 
-// iocb is struct iocb. RWFlags has aio_key and aio_rw_flags, which are ordered so that the
-// flags are the upper half on all machines.
+// iocb is struct iocb. Its rwFlags are aio_key and aio_rw_flags, which are ordered so that
+// the flags are the upper half on all machines.
 type iocb struct {
 	data    uint64
 	rwFlags uint64
 	opcode  uint16
-	_       int16
+	_       int16 // aio_reqprio
 	fd      uint32
 	buf     uint64
 	n       uint64
