@@ -88,7 +88,7 @@ const isSlow = 20 * time.Millisecond
 
 func slowCallback(b *proactor.Buffer, err error) {
 	if b != nil {
-		time.Sleep(isSlow)
+		time.Sleep(isSlow) // it is what is tested
 		b.Release()
 	}
 }
@@ -107,7 +107,7 @@ func TestSlowCallbacksAreNamed(t *testing.T) {
 		}
 	}
 	bothEngines(t, func(t *testing.T, l *proactor.Loop) {
-		require.NoError(t, l.Post(func() { time.Sleep(isSlow) }))
+		require.NoError(t, l.Post(func() { time.Sleep(isSlow) })) // it is what is tested
 		require.Equal(t, -1, named(t, "TestSlowCallbacksAreNamed", "code(0)").FD)
 		c, err := l.ListenPacket("udp", "127.0.0.1:0")
 		require.NoError(t, err)
