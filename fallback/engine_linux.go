@@ -30,6 +30,7 @@ type Engine struct {
 	pool     *op.Pool
 	done     []op.Completion
 	inFlight int
+	unseen   int // completions since the last look, of calls made at once
 	counters op.Counters
 	limit    timespec // of a wait; here, so that it is on the heap
 }
@@ -240,9 +241,18 @@ func (e *Engine) LetBegin(bool) bool {
 // Soon returns false: files are the workers'.
 func (e *Engine) Soon() bool { return false }
 
-// Poll looks for events without waiting.
+// unseenMax is how many completions of calls that were made at once go by before the next
+// look. In turns of one operation, as streams that are spliced have them, a look each was
+// 6 % of the CPU time.
+const unseenMax = 16
+
+// Poll looks for events without waiting, unless there is enough to do.
 func (e *Engine) Poll(done []op.Completion) ([]op.Completion, error) {
 	e.submitDirect()
+	if e.unseen += len(e.done); len(e.done) > 0 && e.unseen <= unseenMax {
+		return e.collect(0, 0, done)
+	}
+	e.unseen = 0
 	e.counters.Enters++
 	n, _, errno := e.look()
 	return e.collect(n, errno, done)
