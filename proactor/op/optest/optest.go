@@ -44,9 +44,9 @@ func Run(t *testing.T, open Open) {
 func suite() (all []test) {
 	for _, part := range [][]test{
 		rule01, rule02, rule03, rule04, rule05, rule06, rule07,
-		rule08, rule09, rule10, rule11, rule12, rule13, rule14,
+		rule08, rule09, rule09AcceptEach, rule10, rule11, rule12, rule13, rule14,
 		eachTests, gatherTests, memoryTests, regressTests, packetTests, rightsTests, fileTests,
-		movingTests, movingEnds, relayTests, chainTests, processTests, eventTests, futexTests,
+		movingTests, movingEnds, zeroCopyTests, relayTests, chainTests, processTests, eventTests, futexTests,
 	} {
 		all = append(all, part...)
 	}
