@@ -1,20 +1,25 @@
 package proactor_test
 
 import (
+	"embed"
 	"go/ast"
 	"go/parser"
 	"go/token"
-	"os"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 )
 
+// The sources are embedded: on another kernel there is nothing but the test's binary.
+//
+//go:embed *.go
+var sources embed.FS
+
 // Methods, and the values of a type, have the documentation of that; every other name
 // has a place in that of the package.
 func TestTheMapHasEveryExportedName(t *testing.T) {
-	doc, err := os.ReadFile("doc.go")
+	doc, err := sources.ReadFile("doc.go")
 	require.NoError(t, err)
 	_, table, found := strings.Cut(string(doc), "// # Map\n")
 	require.True(t, found)
@@ -25,13 +30,15 @@ func TestTheMapHasEveryExportedName(t *testing.T) {
 
 // exported returns the names that the files of the package declare.
 func exported(t *testing.T) (names []string) {
-	files, err := os.ReadDir(".")
+	files, err := sources.ReadDir(".")
 	require.NoError(t, err)
 	for _, f := range files {
 		if !strings.HasSuffix(f.Name(), ".go") || strings.HasSuffix(f.Name(), "_test.go") {
 			continue
 		}
-		tree, err := parser.ParseFile(token.NewFileSet(), f.Name(), nil, 0)
+		text, err := sources.ReadFile(f.Name())
+		require.NoError(t, err)
+		tree, err := parser.ParseFile(token.NewFileSet(), f.Name(), text, 0)
 		require.NoError(t, err)
 		for _, d := range tree.Decls {
 			for _, name := range declared(d) {
