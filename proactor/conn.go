@@ -12,13 +12,14 @@ import (
 
 type handle = op.Handle // embedded: its FD method is promoted, its name is not
 
-// Conn is a connected socket of a loop: a stream, or of network "unixpacket". Its methods may be called by any
-// goroutine; they submit an operation and return, and the callback runs on the
-// loop. A nil callback is allowed: nobody wants to know.
+// Conn is a connected socket of a loop: a stream, or of network "unixpacket". Its methods
+// may be called by any goroutine; they submit an operation and return, and the callback
+// runs on the loop. A nil callback is allowed: nobody wants to know.
 //
 // The buffer belongs to the loop from the call until the callback; without one, until
-// that of Close, which is the last. An error of the call leaves it the caller's. For full
-// control, and no closure, submit an Op of your own that names the Conn.
+// that of Close, which is the last. An error of the call leaves it the caller's, but for
+// a Buffer: SendBuffer has released it. For full control, and no closure, submit an Op of
+// your own that names the Conn.
 type Conn struct {
 	handle
 	loop     *Loop

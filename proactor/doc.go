@@ -25,13 +25,14 @@
 //
 // # Buffers
 //
-// [Conn.RecvEach] receives into Buffers of the loop's pool, chosen when there is
-// data: an idle connection holds none. A [Buffer] belongs to the callback that it
-// came to, which keeps it, calls Release (on any goroutine, once; it may be late:
-// the memory outlives the loop), or hands it to [Conn.SendBuffer], which releases
-// it. When the pool is empty or a connection has as many Buffers out as
-// [WithQuota] allows, its receiving pauses and goes on by itself when Buffers come
-// back; nothing is lost. A Buffer that is never released doesn't come back, not
+// [Conn.RecvEach] and [PacketConn.RecvEach] receive into Buffers of the loop's pool,
+// chosen when there is data: an idle connection holds none. A [Buffer] belongs to the
+// callback that it came to, which keeps it, calls Release (on any goroutine, once; it
+// may be late: the memory outlives the loop), or hands it to [Conn.SendBuffer] or
+// [PacketConn.SendBuffer], which releases it, also if it returns an error. ([Op].SendBuffer,
+// as all operations of your own, leaves it yours if Submit refuses.) When the pool is
+// empty or a connection has as many Buffers out as [WithQuota] allows, its receiving
+// pauses and goes on by itself when Buffers come back; nothing is lost. A Buffer that is never released doesn't come back, not
 // even when its connection is closed. [Conn.PauseRecv] and [Conn.SetWaterMarks] are
 // for holding a peer back. Keep little data for long with Buffer.Copy, not in the
 // Buffer.
@@ -52,17 +53,21 @@
 // # The contract
 //
 //  1. Once. Each operation that Submit accepted gets exactly one final callback.
-//     A multishot operation may have any number before it, each marked More. Submit on a closed loop or handle returns an error and the operation stays
-//     the caller's: accepted or refused, nothing between.
+//     A multishot operation may have any number before it, each marked More. Submit on
+//     a closed loop or handle returns an error and the operation stays the caller's:
+//     accepted or refused, nothing between.
 //  2. Posted. Callbacks run on the loop's goroutine, one at a time, never inside
 //     Submit.
 //  3. FIFO for each handle and direction: sends go out in the order submitted,
 //     receives are filled in that order; a one-shot behind a multishot waits for
 //     its final callback. The callback of a zero-copy send, which waits for the
-//     kernel to be done with the memory, can come behind those of later sends. No order is promised across handles or
-//     between file operations.
-//  4. Ownership. From Submit until the final callback the operation and its
-//     memory belong to the loop, also after Cancel, a deadline, or Close.
+//     kernel to be done with the memory, can come behind those of later sends. No
+//     order is promised across handles or between file operations.
+//  4. Ownership. From Submit, or the call of a method that takes a callback, until
+//     the final callback the operation and its memory belong to the loop, also after
+//     Cancel, a deadline, or Close. Where the callback given is nil, until that of
+//     the handle's Close, which comes behind all. What is refused stays the caller's,
+//     but for the Buffer given to a method SendBuffer, which releases it then, too.
 //  5. Whole sends. A send completes when everything is sent, or with an error
 //     and the count so far. After a send that stopped part-way, those behind it
 //     on that handle fail with [ErrTorn]. A receive completes with at least one

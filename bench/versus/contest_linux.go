@@ -82,11 +82,12 @@ func versus(s settings) error {
 	if over, addr, ok := strings.Cut(os.Getenv(helloVar), " "); ok {
 		return serveHello(over, addr)
 	}
+	meant, err := meantBy(s.names)
+	if err != nil {
+		return err
+	}
 	return lab.Inside(build, func() error {
-		for _, c := range contests {
-			if len(s.names) > 0 && !slices.ContainsFunc(s.names, c.isMeant) {
-				continue
-			}
+		for _, c := range meant {
 			if err := c.hold(s); err != nil {
 				return fmt.Errorf("%s: %w", c.name, err)
 			}
@@ -95,13 +96,36 @@ func versus(s settings) error {
 	})
 }
 
-// isMeant reports whether a name on the command line is the contest's, or what it begins
-// with if there is none of that name.
-func (c contest) isMeant(name string) bool {
-	if slices.ContainsFunc(contests, func(c contest) bool { return c.name == name }) {
-		return c.name == name
+// meantBy returns the contests that the names on the command line mean, all if there are
+// none: a name is a contest's, or what some begin with if there is none of that name.
+func meantBy(names []string) (meant []contest, err error) {
+	if len(names) == 0 {
+		return contests, nil
 	}
-	return strings.HasPrefix(c.name, name)
+	for _, name := range names {
+		n := len(meant)
+		for _, c := range contests {
+			if c.name == name {
+				meant = append(meant[:n], c)
+				break
+			}
+			if strings.HasPrefix(c.name, name) {
+				meant = append(meant, c)
+			}
+		}
+		if len(meant) == n {
+			return nil, fmt.Errorf("no contest %q; there are %s", name, contestNames())
+		}
+	}
+	return meant, nil
+}
+
+func contestNames() string {
+	var names []string
+	for _, c := range contests {
+		names = append(names, c.name)
+	}
+	return strings.Join(names, ", ")
 }
 
 // hold measures all servers in rounds.

@@ -40,6 +40,10 @@ func main() {
 	flag.BoolVar(&s.alive, "alive", false, "start all servers first, and load them by turns")
 	servers := flag.String("servers", "", "which servers to compare, with the first of the contest's (default: all)")
 	flag.StringVar(&s.out, "out", "", "directory for the raw figures")
+	flag.Usage = func() {
+		fmt.Fprintf(flag.CommandLine.Output(), "usage: versus [flags] [NAME...]\nNAME: %s, or what some of them begin with (default: all)\n", contestNames())
+		flag.PrintDefaults()
+	}
 	flag.Parse()
 	s.names = flag.Args()
 	if *servers != "" {

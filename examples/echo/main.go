@@ -8,7 +8,7 @@
 //	go run ./examples/echo -demo            # server and load in one, for 3 s
 //	go run ./examples/echo -addr :7007      # until SIGINT or SIGTERM
 //
-// Kernel: io_uring wants Linux 5.11 (or 5.10.162), and is at its best from 6.1.
+// Kernel: io_uring wants Linux 5.11 (or 5.10.162), and is at its best from 6.6.
 // On an older one, or where a container forbids io_uring, the same program runs
 // on epoll; its first line of output says which it is.
 package main

@@ -46,7 +46,7 @@
 // With -revalidate 0 each request opens its file.
 //
 // Kernel: Linux 5.6 for openat2(2). io_uring wants Linux 5.11 (or 5.10.162), and is at its
-// best from 6.1. Where it is missing or forbidden the same program runs on epoll; its first
+// best from 6.6. Where it is missing or forbidden the same program runs on epoll; its first
 // line of output says which it is.
 package main
 

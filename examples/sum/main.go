@@ -15,9 +15,9 @@
 // directory. A file that can't be read is named on stderr, the others are still
 // summed, and the program exits with 1; interrupted, it exits with 130.
 //
-// Kernel: io_uring wants Linux 5.11 (or 5.10.162), and is at its best from 6.1.
+// Kernel: io_uring wants Linux 5.11 (or 5.10.162), and is at its best from 6.6.
 // On an older one, or where a container forbids io_uring, the same program runs
-// on epoll and a pool of threads that read.
+// on epoll and a pool of threads that read; with -direct by io_submit(2).
 package main
 
 import (

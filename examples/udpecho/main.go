@@ -21,7 +21,7 @@
 //
 // SIGTERM and SIGINT end it when what has already come is answered; a second one kills.
 //
-// Kernel: io_uring wants Linux 5.11 (or 5.10.162), and is at its best from 6.1.
+// Kernel: io_uring wants Linux 5.11 (or 5.10.162), and is at its best from 6.6.
 // Elsewhere the same program runs on epoll; its first line of output says which it is.
 package main
 

@@ -207,6 +207,8 @@ func (c Code) Elsewhere() string {
 		return "a system call"
 	case i.Way == ByReadiness && c == Poll:
 		return "readiness"
+	case c == SendFile:
+		return "tried, then readiness; a worker reads what the page cache hasn't"
 	case i.Way == ByReadiness:
 		return "tried, then readiness"
 	case i.At && !i.Write && c != Preadv2:

@@ -21,7 +21,8 @@
 // epoll engine, and on a ring whose kernel is older. What has no opcode (-) goes
 // that way on every ring. Every operation is there on every kernel, but for the one that the
 // table says so of. A message socket's queued sends leave together by sendmmsg(2), on a
-// ring too.
+// ring too. Reads and writes with O_DIRECT go by io_submit(2) on the epoll engine, and
+// are a worker's only if the kernel refuses them or PROACTOR_AIO=off.
 //
 //	operation         man page                  io_uring  elsewhere
 //	nop               io_uring_prep_nop(3)      5.1       a system call
@@ -70,7 +71,7 @@
 //	pwritev2          pwritev2(2)               5.1       a worker
 //	getdents64        getdents64(2)             -         a worker
 //	copy_file_range   copy_file_range(2)        -         a worker
-//	sendfile          sendfile(2)               -         tried, then readiness
+//	sendfile          sendfile(2)               -         tried, then readiness; a worker reads what the page cache hasn't
 //	splice in         splice(2)                 -         tried, then readiness
 //	splice out        splice(2)                 -         tried, then readiness
 //	tee               tee(2)                    -         a system call

@@ -83,8 +83,8 @@ func (o *Op) AcceptEach(t Target) *Op {
 // RecvEach prepares recv(2) of one piece after the other, each in a Buffer from
 // the loop's pool: a callback for each, marked More, until the end of the stream
 // (io.EOF), Cancel, Close or an error. While it waits it holds no Buffer. When
-// the pool is empty it pauses, and goes on when Buffers come back. A deadline is
-// for the whole; an idle time-out is Conn's.
+// the pool is empty it pauses, and goes on when Buffers come back. SetDeadline is
+// for the whole, SetTimeout the longest time between two pieces.
 func (o *Op) RecvEach(t Target) *Op {
 	o.prepare(RecvEach, t)
 	return o
