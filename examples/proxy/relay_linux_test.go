@@ -413,15 +413,19 @@ func TestAnIdleSessionEndsAndABusyOneDoesnt(t *testing.T) {
 
 // An idle session whose client doesn't read is reset: what it has isn't all.
 func TestAStuckSessionIsAborted(t *testing.T) {
+	// Made beforehand: to make it can take a backend longer than a session may be idle.
+	much := noise(64 << 20)
 	eachWay(t, func(t *testing.T, c config) {
 		ends := make(chan error, 1)
 		b := startBackend(t, func(c *net.TCPConn) {
-			_, err := c.Write(make([]byte, 64<<20))
+			_, err := c.Write(much)
 			ends <- err
 		})
 		c.servers, c.idle = []string{b.addr}, 300*time.Millisecond
 		conn := connect(t, serve(t, c).at)
-		err := got(t, ends)
+		_, err := io.ReadFull(conn, make([]byte, 1)) // it has begun
+		require.NoError(t, err)
+		err = got(t, ends)
 		require.True(t, errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE), "%v", err)
 		_, _, err = sumOf(conn)
 		require.ErrorIs(t, err, syscall.ECONNRESET)
