@@ -201,7 +201,7 @@ func dial(addr string) (*net.TCPConn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c.(*net.TCPConn), c.SetDeadline(time.Now().Add(20 * time.Second))
+	return c.(*net.TCPConn), c.SetDeadline(time.Now().Add(time.Minute))
 }
 
 func random(n int) []byte {
