@@ -32,10 +32,10 @@
 // [PacketConn.SendBuffer], which releases it, also if it returns an error. ([Op].SendBuffer,
 // as all operations of your own, leaves it yours if Submit refuses.) When the pool is
 // empty or a connection has as many Buffers out as [WithQuota] allows, its receiving
-// pauses and goes on by itself when Buffers come back; nothing is lost. A Buffer that is never released doesn't come back, not
-// even when its connection is closed. [Conn.PauseRecv] and [Conn.SetWaterMarks] are
-// for holding a peer back. Keep little data for long with Buffer.Copy, not in the
-// Buffer.
+// pauses and goes on by itself when Buffers come back; nothing is lost. A Buffer that is
+// never released doesn't come back, not even when its connection is closed.
+// [Conn.PauseRecv] and [Conn.SetWaterMarks] are for holding a peer back. Keep little data
+// for long with Buffer.Copy, not in the Buffer.
 //
 // # States of an operation
 //

@@ -22,8 +22,8 @@ const (
 // appendLog is the append-only file. Commands put their records into the batch
 // that is gathered; one batch at a time is being written, and when it is the next
 // one leaves. So while the disk works more gathers: however slow it is, each of
-// its writes takes all that has come meanwhile. (Two batches at a time gain nothing: each
-// takes longer by as much as they overlap, bench/results/2026-11-29/versus/kv-two-writes.txt.)
+// its writes takes all that has come meanwhile. (Two batches at a time gained nothing in
+// a trial on io_uring: bench/results/2026-11-29/versus/kv-two-writes.txt.)
 //
 // Every batch has a number. A reply that depends on a batch waits until durable
 // has come to it: with the policy always until the batch is on the disk, with the
