@@ -180,7 +180,7 @@ func (r *rewrite) written(o *proactor.Op) {
 		r.flight = nil
 	}
 	r.step()
-	r.log.server.release(r.log.durable, false) // some may wait because too much was waiting here
+	r.log.server.release() // some may wait because too much was waiting here
 }
 
 func (r *rewrite) submitSync() {

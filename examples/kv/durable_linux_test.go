@@ -162,61 +162,53 @@ func TestClientsThatComeBackShareAWrite(t *testing.T) {
 	})
 }
 
-// A third of the replies leaves when the next write has begun, and also if there is none.
-func TestAThirdIsAnsweredMeanwhile(t *testing.T) {
+// The time that they are waited for begins when their replies have left.
+func TestWhoIsWaitedForHasBeenAnswered(t *testing.T) {
 	harness.EachEngine(t, func(t *testing.T, engine string) {
 		s := serve(t, engine, "-file", t.TempDir()+"/log")
-		clients := make([]*client, 7)
-		for i := range clients {
-			clients[i] = connect(t, s.at)
+		clients := []*client{connect(t, s.at), connect(t, s.at), connect(t, s.at)}
+		s.on(t, func() { s.log.held = true })
+		for _, c := range clients {
+			c.add("SET", "k", "v")
+			require.NoError(t, c.flush())
 		}
-		s.until(t, "they are there", func() bool { return len(s.sessions) == len(clients) })
-		var steps []string
-		for range 3 {
-			s.on(t, func() {
-				l := s.log
-				l.overlaps, l.answer, l.took = true, time.Hour, time.Second // the disk is quick
-				l.held = true
-			})
-			for _, c := range clients {
-				c.add("SET", "k", "v")
-				require.NoError(t, c.flush())
-			}
-			s.until(t, "all wait", func() bool { return len(s.waiting) == len(clients) })
-			s.on(t, func() {
-				l := s.log
-				l.held = false
+		s.until(t, "all wait", func() bool { return len(s.waiting) == len(clients) })
+		steps := make(chan [2]int, 1)
+		s.on(t, func() {
+			l := s.log
+			l.noFill = true // whose end starts, too
+			l.took, l.pauseMax = time.Hour, time.Hour
+			l.held = false
+			l.start()
+			l.startNow = func() {
+				l.startNow = l.start
+				before := l.pause.InFlight()
 				l.start()
-				l.startNow = func() {
-					l.startNow = l.start
-					steps = append(steps, fmt.Sprint(l.answers, len(s.kept), l.patient))
-					l.start()
-					steps = append(steps, fmt.Sprint(len(s.kept)))
+				step := [2]int{l.expect}
+				if !before && l.pause.InFlight() {
+					step[1] = 1
 				}
-			})
-			for _, c := range clients {
-				r, err := c.reply()
-				require.NoError(t, err)
-				require.Equal(t, "OK", r)
+				steps <- step
 			}
+		})
+		for _, c := range clients {
+			r, err := c.reply()
+			require.NoError(t, err)
+			require.Equal(t, "OK", r)
 		}
-		s.on(t, func() { require.Equal(t, []string{"5 2 false", "0", "5 2 false", "0", "5 2 false", "0"}, steps) })
+		require.Equal(t, [2]int{3, 1}, <-steps)
 	})
 }
 
-// Clients that stay and clients that go, with a disk that is always quicker than the
-// answers: each reply comes, and what is stopped meanwhile ends.
-func TestAnsweredMeanwhileOrGone(t *testing.T) {
+// Clients that stay and clients that go, with a disk that is slow enough to wait for them:
+// each reply comes, and what is stopped meanwhile ends.
+func TestWhoIsWaitedForMayBeGone(t *testing.T) {
 	harness.EachEngine(t, func(t *testing.T, engine string) {
 		s := serve(t, engine, "-file", t.TempDir()+"/log")
 		one := connect(t, s.at)
 		require.Equal(t, "OK", one.must(t, "SET", "k", "v"))
 		require.Equal(t, "OK", one.must(t, "SET", "k", "v"))
-		s.on(t, func() {
-			require.Positive(t, s.log.answer, "it is measured")
-			require.Equal(t, engine == "io_uring", s.log.overlaps)
-			s.log.overlaps, s.log.answer = true, time.Hour
-		})
+		s.on(t, func() { s.log.took = time.Millisecond })
 		var group sync.WaitGroup
 		const clients, times = 12, 200
 		for i := range clients {
@@ -240,7 +232,7 @@ func TestAnsweredMeanwhileOrGone(t *testing.T) {
 		}
 		group.Wait()
 		require.Equal(t, fmt.Sprint(clients*times), connect(t, s.at).must(t, "GET", "n"))
-		s.until(t, "nobody waits", func() bool { return len(s.waiting)+len(s.kept) == 0 })
+		s.until(t, "nobody waits", func() bool { return len(s.waiting) == 0 })
 		require.NoError(t, s.end())
 	})
 }

@@ -66,11 +66,7 @@ type appendLog struct {
 	vec      [1][]byte
 	begun    time.Time     // of the write
 	took     time.Duration // what one takes, about
-	ended    time.Time     // when the last one did
-	answers  int           // so many replies leave behind it
-	answer   time.Duration // what one of them takes, about
-	overlaps bool          // replies may leave while a write is under way: answerMeanwhile
-	expect   int           // so many clients may come to wait for the next
+	expect   int           // so many clients should wait for the next; 0: it waits for none
 	patient  bool          // it is being waited for them
 	pauseMax time.Duration
 	pause    proactor.Op
@@ -190,19 +186,9 @@ func (l *appendLog) full() bool {
 // sent that it let go, and those who are back already are taken along.
 func (l *appendLog) start() {
 	l.posted = false
-	if l.answers > 0 {
-		l.answer += (time.Since(l.ended)/time.Duration(l.answers) - l.answer) / 8
-		l.answers = 0
+	if !l.isPatient() {
+		l.writeNext()
 	}
-	if l.patient && len(l.server.waiting) < l.expect {
-		return // paused goes on
-	}
-	if l.patient {
-		l.patient = false
-		l.loop.Cancel(l.pauseEnd)
-	}
-	l.writeNext()
-	l.server.releaseKept()
 }
 
 // writeNext writes what was gathered, unless a write is under way: its end starts the
@@ -263,51 +249,48 @@ func (l *appendLog) written(o *proactor.Op) {
 	l.zeroed = max(l.zeroed, l.off)
 	l.writing, l.dirty = false, true
 	l.durable = l.batch - 1
-	l.ended = time.Now()
-	l.took += (l.ended.Sub(l.begun) - l.took) / 8
+	l.took += (time.Since(l.begun) - l.took) / 8
 	if r := l.rewrite; r != nil {
 		r.idle()
 	}
-	clients := len(l.server.waiting)
-	meanwhile := l.answerMeanwhile(clients)
-	l.answers = l.server.release(l.durable, meanwhile)
-	if !meanwhile {
-		l.bePatient(clients)
-	}
+	l.expectBack(len(l.server.waiting))
+	l.server.release()
 	if l.post(); !l.posted {
 		l.start()
 	}
 	l.maybeCompact()
 }
 
-// answerMeanwhile reports whether a third of the replies should leave while the next
-// write is under way, which then begins without waiting for anyone: both the disk and the
-// processor have something to do. It costs the next write the clients that come back later,
-// and so it isn't for a disk that takes longer than to answer all. On one processor, 50
-// clients, io_uring: 1.03 to 1.12 times the requests (bench/results/2026-11-28/kv-meanwhile.txt).
-// On epoll, where the worker is a goroutine, it loses as much to the scheduler of Go.
-func (l *appendLog) answerMeanwhile(clients int) bool {
-	return l.overlaps && l.policy == always && l.took < time.Duration(clients)*l.answer
+// expectBack has the next write wait for those who are being answered: they will soon be
+// back, and it should take them along with those who came during this one, not leave one
+// half of the clients to each of two. Clients is how many they all are; some may have gone.
+func (l *appendLog) expectBack(clients int) {
+	if l.expect = clients - clients/8; l.policy != always || l.took/2 < pauseMin || l.expect < 2 {
+		l.expect = 0
+	}
 }
 
-// bePatient has the next write wait for those who have just been answered: they will
-// soon be back, and it should take them along with those who came during this one, not
-// leave one half of the clients to each of two. Clients is how many they all are; some
-// may have gone. It waits for half of what a write takes at most, but no longer than
-// pauseMax, and for one client not at all.
-func (l *appendLog) bePatient(clients int) {
-	l.expect = clients - clients/8
-	if l.policy != always || l.took/2 < pauseMin || l.expect < 2 || l.pause.InFlight() {
-		return
+// isPatient reports whether they are being waited for: half of what a write takes at most,
+// but no longer than pauseMax. The time begins when all replies have left.
+func (l *appendLog) isPatient() bool {
+	if len(l.server.waiting) < l.expect {
+		if !l.patient {
+			var err error
+			l.pauseEnd, err = l.loop.Submit(l.pause.Timeout(min(l.took/2, l.pauseMax)))
+			l.patient = err == nil
+		}
+		return l.patient
 	}
-	var err error
-	l.pauseEnd, err = l.loop.Submit(l.pause.Timeout(min(l.took/2, l.pauseMax)))
-	l.patient = err == nil
+	if l.expect = 0; l.patient {
+		l.patient = false
+		l.loop.Cancel(l.pauseEnd)
+	}
+	return false
 }
 
 func (l *appendLog) paused(o *proactor.Op) {
 	if _, err := o.Result(); err == nil {
-		l.patient = false
+		l.patient, l.expect = false, 0
 		l.start()
 	}
 }

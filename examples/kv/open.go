@@ -33,8 +33,6 @@ func openLog(loop *proactor.Loop, c *config, d *data, errs io.Writer) (*appendLo
 	l.gather = make([]byte, batchHead, 16<<10)
 	l.flight = make([]byte, batchHead, 16<<10)
 	l.startNow = l.start
-	name, _ := loop.Engine()
-	l.overlaps = name == "io_uring"
 	l.write.Done, l.retry.Done, l.fill.Done, l.sync.Done = l.written, l.retried, l.filled, l.isSynced
 	l.pause.Done = l.paused
 	l.zeros = make([]byte, fillPiece)

@@ -36,7 +36,6 @@ type server struct {
 	log      *appendLog // nil: nothing is kept
 	sessions map[*session]struct{}
 	waiting  []*session // for the log
-	kept     []*session // their replies leave while the next write is under way
 	released []*session // the room of the last waiting
 	buffers  [][]byte
 	table    map[string]*command
@@ -153,43 +152,12 @@ func (s *server) connected(c *proactor.Conn, err error) {
 
 func (s *server) forget(n *session) { delete(s.sessions, n) }
 
-// release lets those go on who waited for the log up to a batch; the others look again
-// whether they have to wait. With keep a third of the former stays for releaseKept. It
-// returns how many of them went.
-func (s *server) release(durable uint64, keep bool) (went int) {
+// release has those who wait for the log look again whether they have to.
+func (s *server) release() {
 	s.waiting, s.released = s.released[:0], s.waiting
-	for _, n := range s.released {
-		if n.batch <= durable {
-			went++
-		}
-	}
-	if keep {
-		went -= went / 3
-	}
-	left := went
 	for i, n := range s.released {
 		s.released[i] = nil
-		if n.batch <= durable {
-			if left--; left < 0 {
-				s.kept = append(s.kept, n)
-				continue
-			}
-		}
 		n.released()
-	}
-	return went
-}
-
-// releaseKept lets those go on whom release has kept.
-func (s *server) releaseKept() {
-	kept := s.kept
-	s.kept = nil // what they execute may come here again
-	for i, n := range kept {
-		kept[i] = nil
-		n.released()
-	}
-	if s.kept == nil {
-		s.kept = kept[:0]
 	}
 }
 
