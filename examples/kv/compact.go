@@ -38,6 +38,7 @@ type rewrite struct {
 	buf    []byte // batches that wait to be written
 	flight []byte
 	off    int64
+	tail   tail
 	busy   bool // an operation on the new file is under way
 	synced bool // nothing was written since the last sync
 	rounds int
@@ -176,6 +177,7 @@ func (r *rewrite) written(o *proactor.Op) {
 		return
 	}
 	r.off += int64(n)
+	r.tail.add(r.flight[:n])
 	if cap(r.flight) > keepMax {
 		r.flight = nil
 	}
@@ -219,7 +221,7 @@ func (r *rewrite) change() {
 	r.done, l.rewrite = true, nil
 	old, oldPlain, before := l.file, l.plain, l.off
 	l.use(r.plain, r.file)
-	l.off, l.base, l.zeroed = r.off, r.off, r.off
+	l.off, l.base, l.zeroed, l.direct.tail = r.off, r.off, r.off, r.tail
 	_ = oldPlain.Close()
 	_ = old.Close(nil) // by an operation: the file goes with it, which takes its time
 	l.syncName(func(err error) {

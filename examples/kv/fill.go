@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"syscall"
 
 	"github.com/seed-2ff0fea0/go-proactor/proactor"
 )
@@ -15,6 +16,8 @@ const (
 	// page looks at all its blocks. Ext4 of Linux 6.18, 2000 bytes with RWF_DSYNC over
 	// zeros, CPU and time in us, medians of five: zeros by 4 MiB 38 and 86, by 1 MiB 24 and
 	// 69, by 256 KiB and less 16 to 18 and 57 to 62 (bench/results/2026-11-28/kv-folios.txt).
+	// Zeros that go past the page cache, as they do where the log does, leave no pages there:
+	// a write with O_DIRECT that finds some needs a worker, to put them out.
 	fillPiece = 256 << 10
 	// fillBatch: larger batches get no zeros, they would be half of all that is written.
 	fillBatch = 128 << 10
@@ -26,7 +29,7 @@ func (l *appendLog) fillMore() {
 	if l.policy != always || l.noFill || l.filling > 0 || len(l.flight) > fillBatch || l.zeroed-end > fillAhead {
 		return
 	}
-	l.filling = max(l.zeroed, end)
+	l.filling = toBlock(max(l.zeroed, end))
 	l.zerosAt = l.filling
 	l.fillNext()
 }
@@ -59,7 +62,7 @@ func (l *appendLog) filled(o *proactor.Op) {
 		l.zeroed = l.zerosAt
 	case errors.Is(err, proactor.ErrClosed), errors.Is(err, proactor.ErrCanceled):
 		return
-	case noRoom(err) && !l.isFilled():
+	case (noRoom(err) || errors.Is(err, syscall.EINVAL)) && !l.isFilled():
 		l.noFill = true
 	default:
 		l.server.fatal(fmt.Errorf("write %s: %w", l.path, err))

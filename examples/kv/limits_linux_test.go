@@ -159,15 +159,18 @@ func (r *running) toFile(t *testing.T, name string, flags int) (back func()) {
 	require.NoError(t, f.Close())
 	other, err := r.loop.NewFile(fd, name)
 	require.NoError(t, err)
-	right := r.log.file
+	l := r.log
+	right, direct := l.file, l.direct.file
 	r.until(t, "the log is idle", func() bool {
-		if r.log.busy() {
+		if l.busy() {
 			return false
 		}
-		r.log.file = other
+		if l.file = other; direct != nil {
+			l.direct.file = other
+		}
 		return true
 	})
-	return func() { r.on(t, func() { r.log.file = right }) }
+	return func() { r.on(t, func() { l.file, l.direct.file = right, direct }) }
 }
 
 func TestNothingIsAcknowledgedWhileTheDiskIsFull(t *testing.T) {

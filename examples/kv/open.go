@@ -35,7 +35,6 @@ func openLog(loop *proactor.Loop, c *config, d *data, errs io.Writer) (*appendLo
 	l.startNow = l.start
 	l.write.Done, l.retry.Done, l.fill.Done, l.sync.Done = l.written, l.retried, l.filled, l.isSynced
 	l.pause.Done = l.paused
-	l.zeros = make([]byte, fillPiece)
 	return l, nil
 }
 
@@ -94,27 +93,52 @@ func (l *appendLog) load(repair bool, errs io.Writer) error {
 	if err := os.Remove(l.path + compactSuffix); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
+	if err := l.direct.tail.read(l.plain, l.off); err != nil {
+		return err
+	}
 	l.zeroed = l.off
 	return syncDir(l.path)
 }
 
-// use goes on with the file f, which is file for the loop. The zeros have a descriptor
-// that was opened anew: the kernel tells each open file once of an error of the disk, and
-// what the log has lost must not be told to the zeros alone.
+// use goes on with the file f, which is file for the loop. What goes past the page cache
+// has a descriptor of its own, and the zeros have another one that was opened anew: the
+// kernel tells each open file once of an error of the disk, and what the log has lost must
+// not be told to the zeros alone.
 func (l *appendLog) use(f *os.File, file *proactor.File) {
-	if l.zeroFile != nil {
-		_ = l.zeroFile.Close(nil)
-		l.zeroFile = nil
-	}
+	closeFile(&l.direct.file)
+	closeFile(&l.zeroFile)
 	l.plain, l.file = f, file
 	if l.policy != always {
 		return
 	}
-	if anew, err := reopen(f); err == nil {
-		l.zeroFile, _ = l.handle(anew)
-		_ = anew.Close()
+	flags := openDirect
+	if l.direct.file = l.another(flags); l.direct.file == nil {
+		flags = 0
 	}
+	l.zeroFile = l.another(flags)
 	l.noFill = l.zeroFile == nil // they are for speed only
+	if l.zeros == nil {
+		mem := l.loop.Memory(directSize + fillPiece)
+		l.direct.mem, l.zeros = mem[:directSize], mem[directSize:]
+	}
+}
+
+// another opens the log's file once more. Nil: it can't be, with these flags.
+func (l *appendLog) another(flags int) *proactor.File {
+	f, err := reopen(l.plain, flags)
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	file, _ := l.handle(f)
+	return file
+}
+
+func closeFile(f **proactor.File) {
+	if *f != nil {
+		_ = (*f).Close(nil)
+		*f = nil
+	}
 }
 
 // handle returns a descriptor of the loop's for what f has open.

@@ -11,6 +11,9 @@ import (
 // rwfDsync makes a write durable before it completes: pwritev2(2).
 const rwfDsync = unix.RWF_DSYNC
 
+// openDirect has a file's reads and writes go past the page cache: open(2).
+const openDirect = unix.O_DIRECT
+
 // lockFile locks a file for this open description of it, and so for this process.
 func lockFile(f *os.File) error { return unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) }
 
@@ -18,8 +21,8 @@ func lockFile(f *os.File) error { return unix.Flock(int(f.Fd()), unix.LOCK_EX|un
 func duplicateFD(fd int) (int, error) { return unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0) }
 
 // reopen opens a file anew, whatever its name is now.
-func reopen(f *os.File) (*os.File, error) {
-	return os.OpenFile(fmt.Sprintf("/proc/self/fd/%d", f.Fd()), os.O_RDWR, 0)
+func reopen(f *os.File, flags int) (*os.File, error) {
+	return os.OpenFile(fmt.Sprintf("/proc/self/fd/%d", f.Fd()), os.O_RDWR|flags, 0)
 }
 
 // syncDir makes the names in a file's directory durable.

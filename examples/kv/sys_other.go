@@ -7,13 +7,13 @@ import (
 	"os"
 )
 
-const rwfDsync = 0
+const rwfDsync, openDirect = 0, 0
 
 func lockFile(*os.File) error { return errors.ErrUnsupported }
 
 func duplicateFD(int) (int, error) { return -1, errors.ErrUnsupported }
 
-func reopen(*os.File) (*os.File, error) { return nil, errors.ErrUnsupported }
+func reopen(*os.File, int) (*os.File, error) { return nil, errors.ErrUnsupported }
 
 func syncDir(string) error { return errors.ErrUnsupported }
 

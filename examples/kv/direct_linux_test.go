@@ -1,0 +1,83 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/seed-2ff0fea0/go-proactor/examples/internal/harness"
+	"github.com/stretchr/testify/require"
+)
+
+// The file is the same with O_DIRECT, without, and where the file system takes back what
+// it allowed: with small and large batches by turns, behind a compaction and a new start.
+func TestTheLogIsTheSamePastThePageCache(t *testing.T) {
+	ways := map[string]func(*appendLog){
+		"direct":  func(*appendLog) {},
+		"cached":  func(l *appendLog) { closeFile(&l.direct.file) },
+		"refused": func(l *appendLog) { l.direct.mem, l.zeros = l.direct.mem[1:], l.zeros[1:] }, // EINVAL
+	}
+	harness.EachEngine(t, func(t *testing.T, engine string) {
+		for way, goThere := range ways {
+			t.Run(way, func(t *testing.T) {
+				file := t.TempDir() + "/log"
+				want := map[string]string{}
+				for range 2 {
+					s := serve(t, engine, "-file", file)
+					n := connect(t, s.at)
+					can := false
+					s.on(t, func() {
+						can = s.log.direct.file != nil
+						goThere(s.log)
+					})
+					if !can {
+						t.Skip("the file system has no O_DIRECT")
+					}
+					set := func(size int) {
+						key := fmt.Sprint(len(want))
+						want[key] = strings.Repeat(key[:1], size)
+						require.Equal(t, "OK", n.must(t, "SET", key, want[key]))
+						s.on(t, func() {
+							l := s.log
+							require.Equal(t, way == "direct", l.direct.file != nil)
+							took := l.file
+							if way == "direct" && size <= 100<<10 {
+								took = l.direct.file
+							}
+							require.EqualValues(t, took.FD(), l.write.Req().Handle.State().FD)
+							b := make([]byte, l.off+2*block)
+							got, err := l.plain.ReadAt(b, 0)
+							require.True(t, err == nil || errors.Is(err, io.EOF), err)
+							b = b[:got]
+							d := newData()
+							good, torn, err := d.replay(bytes.NewReader(b), int64(len(b)), false)
+							require.NoError(t, err)
+							require.False(t, torn)
+							require.Equal(t, l.off, good)
+							require.Equal(t, len(want), len(d.row))
+							require.Equal(t, want[key], string(d.get(bs(key)).val))
+						})
+					}
+					for _, size := range []int{1, 1, 700, block, block - 40, 3, 100 << 10, 3, 200 << 10, 3, 5000} {
+						set(size)
+					}
+					n.must(t, "BGREWRITEAOF")
+					s.until(t, "it is compacted", func() bool { return s.log.compactions == 1 })
+					s.on(t, func() { goThere(s.log) })
+					for _, size := range []int{1, 2 * block, 200 << 10, 9} {
+						set(size)
+					}
+					if way == "refused" {
+						s.on(t, func() { require.True(t, s.log.noFill) })
+					}
+					require.NoError(t, s.end())
+				}
+				s := serve(t, engine, "-file", file)
+				s.on(t, func() { require.Equal(t, want, contents(s.data)) })
+			})
+		}
+	})
+}
