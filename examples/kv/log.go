@@ -287,7 +287,7 @@ func (l *appendLog) expectBack(clients int) {
 // and a tenth fewer requests (bench/results/2026-11-29/versus/kv-patience.txt).
 func (l *appendLog) isPatient() bool {
 	if len(l.server.waiting) < l.expect {
-		if !l.patient {
+		if !l.patient && !l.pause.InFlight() { // the last one may still be ending
 			var err error
 			l.pauseEnd, err = l.loop.Submit(l.pause.Timeout(min(l.took, l.pauseMax)))
 			l.patient = err == nil
