@@ -6,7 +6,8 @@ import (
 	"github.com/seed-2ff0fea0/go-proactor/proactor"
 )
 
-// block is the piece of a file that direct writes: it suits all disks and pages.
+// block is the piece of a file that direct writes. It suits disks and pages of up to this
+// size; with larger ones a file system may refuse it (EINVAL), and is written to without.
 const block = 4096
 
 // direct is the way past the page cache (O_DIRECT), which batches of up to fillBatch take

@@ -62,8 +62,13 @@ func (l *appendLog) filled(o *proactor.Op) {
 		l.zeroed = l.zerosAt
 	case errors.Is(err, proactor.ErrClosed), errors.Is(err, proactor.ErrCanceled):
 		return
-	case (noRoom(err) || errors.Is(err, syscall.EINVAL)) && !l.isFilled():
+	case noRoom(err) && !l.isFilled():
 		l.noFill = true
+	case errors.Is(err, syscall.EINVAL) && l.zeroDirect:
+		l.refused, l.zeroDirect = true, false
+		closeFile(&l.zeroFile)
+		l.zeroFile = l.another(0)
+		l.noFill = l.zeroFile == nil
 	default:
 		l.server.fatal(fmt.Errorf("write %s: %w", l.path, err))
 		return

@@ -62,6 +62,7 @@ type appendLog struct {
 	failed   error
 	write    proactor.Op
 	vec      [1][]byte
+	refused  bool          // O_DIRECT: the file system wants other blocks, or has changed its mind
 	direct   direct        // with the policy always
 	begun    time.Time     // of the write
 	took     time.Duration // what one takes, about
@@ -78,12 +79,13 @@ type appendLog struct {
 	dirty   bool  // something was written since the last sync began
 	synced  int64 // ms: when the last one began, for everysec
 
-	zeroed   int64 // zeros reach up to here
-	filling  int64 // from here on they are being written; 0: they aren't
-	zerosAt  int64 // and up to here they have been
-	zeroFile *proactor.File
-	fill     proactor.Op
-	zeros    []byte
+	zeroed     int64 // zeros reach up to here
+	filling    int64 // from here on they are being written; 0: they aren't
+	zerosAt    int64 // and up to here they have been
+	zeroFile   *proactor.File
+	zeroDirect bool // which goes past the page cache
+	fill       proactor.Op
+	zeros      []byte
 
 	rewrite   *rewrite // the compaction under way
 	base      int64    // the size after the last one, or what it would have been
@@ -98,9 +100,9 @@ type appendLog struct {
 const (
 	retryAfter  = 100 * time.Millisecond
 	pauseMin    = 100 * time.Microsecond // shorter ones gain nothing
-	pauseMax    = 5 * time.Millisecond  // a disk that stalled once is no reason to wait long
-	gatherLimit = 64 << 20              // then requests wait
-	keepMax     = 4 << 20               // larger buffers are not kept
+	pauseMax    = 5 * time.Millisecond   // a disk that stalled once is no reason to wait long
+	gatherLimit = 64 << 20               // then requests wait
+	keepMax     = 4 << 20                // larger buffers are not kept
 )
 
 // set, remove, expire and clear gather records; they return the batch that the
@@ -239,7 +241,8 @@ func (l *appendLog) written(o *proactor.Op) {
 	case errors.Is(err, proactor.ErrClosed), errors.Is(err, proactor.ErrCanceled):
 		return
 	case errors.Is(err, syscall.EINVAL) && l.direct.has(l.flight):
-		closeFile(&l.direct.file) // the file system wants other blocks, or has changed its mind
+		l.refused = true
+		closeFile(&l.direct.file)
 		l.submitWrite()
 		return
 	case noRoom(err):

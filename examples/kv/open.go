@@ -111,11 +111,14 @@ func (l *appendLog) use(f *os.File, file *proactor.File) {
 	if l.policy != always {
 		return
 	}
-	flags := openDirect
-	if l.direct.file = l.another(flags); l.direct.file == nil {
-		flags = 0
+	if !l.refused {
+		l.direct.file = l.another(openDirect)
 	}
-	l.zeroFile = l.another(flags)
+	if l.zeroDirect = l.direct.file != nil; l.zeroDirect {
+		l.zeroFile = l.another(openDirect)
+	} else {
+		l.zeroFile = l.another(0)
+	}
 	l.noFill = l.zeroFile == nil // they are for speed only
 	if l.zeros == nil {
 		mem := l.loop.Memory(directSize + fillPiece)
@@ -130,6 +133,9 @@ func (l *appendLog) another(flags int) *proactor.File {
 		return nil
 	}
 	defer f.Close()
+	if shareLock(f) != nil {
+		return nil
+	}
 	file, _ := l.handle(f)
 	return file
 }

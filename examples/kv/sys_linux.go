@@ -14,8 +14,17 @@ const rwfDsync = unix.RWF_DSYNC
 // openDirect has a file's reads and writes go past the page cache: open(2).
 const openDirect = unix.O_DIRECT
 
-// lockFile locks a file for this open description of it, and so for this process.
-func lockFile(f *os.File) error { return unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) }
+// lockFile locks a file for this process, if no other has it: with a lock that what this
+// one opens anew shares. Flock(2) has locks of open files, and each of these keeps the
+// file locked while the kernel works on it, also for a process that was killed.
+func lockFile(f *os.File) error {
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		return err
+	}
+	return shareLock(f)
+}
+
+func shareLock(f *os.File) error { return unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB) }
 
 // duplicateFD returns one more descriptor of an open file.
 func duplicateFD(fd int) (int, error) { return unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0) }

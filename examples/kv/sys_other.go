@@ -11,6 +11,8 @@ const rwfDsync, openDirect = 0, 0
 
 func lockFile(*os.File) error { return errors.ErrUnsupported }
 
+func shareLock(*os.File) error { return errors.ErrUnsupported }
+
 func duplicateFD(int) (int, error) { return -1, errors.ErrUnsupported }
 
 func reopen(*os.File, int) (*os.File, error) { return nil, errors.ErrUnsupported }
