@@ -23,7 +23,7 @@ const (
 // that is gathered; one batch at a time is being written, and when it is the next
 // one leaves. So while the disk works more gathers: however slow it is, each of
 // its writes takes all that has come meanwhile. (Two batches at a time gained nothing in
-// trials: bench/results/2026-11-29/versus/kv-two-writes.txt and kv-patience.txt.)
+// trials: bench/results/2026-11-29/versus/kv-two-writes.txt and ../kv-patience.)
 //
 // Every batch has a number. A reply that depends on a batch waits until durable
 // has come to it: with the policy always until the batch is on the disk, with the
@@ -99,7 +99,7 @@ type appendLog struct {
 
 const (
 	retryAfter  = 100 * time.Millisecond
-	pauseMin    = 100 * time.Microsecond // shorter ones gain nothing
+	pauseMin    = 50 * time.Microsecond // shorter ones gain nothing
 	pauseMax    = 5 * time.Millisecond   // a disk that stalled once is no reason to wait long
 	gatherLimit = 64 << 20               // then requests wait
 	keepMax     = 4 << 20                // larger buffers are not kept
@@ -278,21 +278,22 @@ func (l *appendLog) written(o *proactor.Op) {
 // back, and it should take them along with those who came during this one, not leave one
 // half of the clients to each of two. Clients is how many they all are; some may have gone.
 func (l *appendLog) expectBack(clients int) {
-	if l.expect = clients - clients/8; l.policy != always || l.took < pauseMin || l.expect < 2 {
+	if l.expect = clients - clients/8; l.policy != always || l.took/2 < pauseMin || l.expect < 2 {
 		l.expect = 0
 	}
 }
 
-// isPatient reports whether they are being waited for: as long as a write takes at most,
-// which is what they would else wait for, but no longer than pauseMax. That time begins
-// when all replies have left: from their beginning on, and half as long, 9 of 10 pauses
-// were over before enough clients had come, with 30 to 36 of 50 in a batch instead of 45,
-// and a tenth fewer requests (bench/results/2026-11-29/versus/kv-patience.txt).
+// isPatient reports whether they are being waited for: half of what a write takes at most,
+// but no longer than pauseMax. That time begins when all replies have left: from their
+// beginning on 9 of 10 pauses were over before enough clients had come, with 30 to 36 of
+// 50 in a batch instead of 45, and a tenth fewer requests. All of a write's time is better
+// for clients that are slow themselves, and worse for the others on epoll
+// (bench/results/2026-11-29/kv-patience/about.txt).
 func (l *appendLog) isPatient() bool {
 	if len(l.server.waiting) < l.expect {
 		if !l.patient && !l.pause.InFlight() { // the last one may still be ending
 			var err error
-			l.pauseEnd, err = l.loop.Submit(l.pause.Timeout(min(l.took, l.pauseMax)))
+			l.pauseEnd, err = l.loop.Submit(l.pause.Timeout(min(l.took/2, l.pauseMax)))
 			l.patient = err == nil
 		}
 		return l.patient
