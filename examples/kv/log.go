@@ -100,9 +100,9 @@ type appendLog struct {
 const (
 	retryAfter  = 100 * time.Millisecond
 	pauseMin    = 50 * time.Microsecond // shorter ones gain nothing
-	pauseMax    = 5 * time.Millisecond   // a disk that stalled once is no reason to wait long
-	gatherLimit = 64 << 20               // then requests wait
-	keepMax     = 4 << 20                // larger buffers are not kept
+	pauseMax    = 5 * time.Millisecond  // a disk that stalled once is no reason to wait long
+	gatherLimit = 64 << 20              // then requests wait
+	keepMax     = 4 << 20               // larger buffers are not kept
 )
 
 // set, remove, expire and clear gather records; they return the batch that the
