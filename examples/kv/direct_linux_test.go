@@ -27,21 +27,21 @@ func TestTheLogIsTheSamePastThePageCache(t *testing.T) {
 		for way, goThere := range ways {
 			t.Run(way, func(t *testing.T) {
 				file := t.TempDir() + "/log"
-				if way == "refused" && takesAnyMemory(t, file+".try") {
+				can, anyMemory := tryDirect(file + ".try")
+				if !can {
+					t.Skip("the file system has no O_DIRECT")
+				}
+				if way == "refused" && anyMemory {
 					t.Skip("the file system takes any memory")
 				}
 				want := map[string]string{}
 				for range 2 {
 					s := serve(t, engine, "-file", file)
 					n := connect(t, s.at)
-					can := false
 					s.on(t, func() {
-						can = s.log.direct.file != nil
+						require.NotNil(t, s.log.direct.file)
 						goThere(s.log)
 					})
-					if !can {
-						t.Skip("the file system has no O_DIRECT")
-					}
 					set := func(size int) {
 						key := fmt.Sprint(len(want))
 						want[key] = strings.Repeat(key[:1], size)
@@ -89,17 +89,18 @@ func TestTheLogIsTheSamePastThePageCache(t *testing.T) {
 	})
 }
 
-// takesAnyMemory reports whether the file system does with O_DIRECT, as one in memory may.
-func takesAnyMemory(t *testing.T, name string) bool {
+// tryDirect reports whether the file system has O_DIRECT, and whether it takes any memory
+// then, as one in memory may.
+func tryDirect(name string) (can, anyMemory bool) {
 	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|openDirect, 0o600)
 	if err != nil {
-		return false // nothing is refused later
+		return false, false
 	}
 	defer f.Close()
 	mem := make([]byte, 3*block)
 	skip := -int(uintptr(unsafe.Pointer(&mem[0])))&(block-1) + 1
 	_, err = f.WriteAt(mem[skip:skip+block], 0)
-	return err == nil
+	return true, err == nil
 }
 
 // What a killed server has left in the kernel may be a write that still comes: each open
@@ -117,7 +118,9 @@ func TestTheFileIsLockedAsLongAsAnythingHasItOpen(t *testing.T) {
 				require.Equal(t, "OK", n.must(t, "SET", "a", "1"))
 			}
 			var open []*os.File
+			can, _ := tryDirect(file + ".try")
 			s.on(t, func() {
+				require.Equal(t, can, s.log.direct.file != nil)
 				for _, f := range []*proactor.File{s.log.file, s.log.direct.file, s.log.zeroFile} {
 					if f == nil {
 						continue // the file system has no O_DIRECT
